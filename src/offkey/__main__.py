@@ -1,0 +1,5 @@
+"""``python -m offkey``."""
+
+from offkey.cli.app import main
+
+main()

@@ -1,0 +1,5 @@
+"""``python -m offkey.cli``."""
+
+from offkey.cli.app import main
+
+main()

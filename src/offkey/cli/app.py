@@ -1,0 +1,76 @@
+"""The command ``offkey``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from offkey.cli import demo, evaluate, fit, info, score, simulate
+from offkey.cli.console import note
+from offkey.errors import OffkeyError
+from offkey.version import __version__
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="offkey",
+    help="offkey hears when a machine sounds wrong: fit on normal recordings, score new ones.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("fit")(fit.fit)
+app.command("score")(score.score)
+app.command("evaluate")(evaluate.evaluate)
+app.command("info")(info.info)
+app.command("simulate")(simulate.simulate)
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and what libraries print.")] = False,
+) -> None:
+    """Handle the options that come before the verb."""
+    if version:
+        typer.echo(f"offkey {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line: exit status 0 done, 1 anomaly found (if asked for), 2 bad usage or input."""
+    debug = "--debug" in sys.argv[1:]
+    if not debug:
+        _silence_native_stderr()
+    logging.basicConfig(level=logging.DEBUG if debug else logging.CRITICAL, format="%(name)s: %(message)s")
+    try:
+        app()
+    except OffkeyError as error:
+        if debug:
+            raise
+        note(f"offkey: {error}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        note("offkey: interrupted.")
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone, as in `offkey score ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(141)
+
+
+def _silence_native_stderr() -> None:
+    """Keep ``sys.stderr``, and send away what decoders and TensorFlow write to the descriptor behind it."""
+    try:
+        ours = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    except OSError:  # there is no standard error
+        return
+    sys.stderr = ours

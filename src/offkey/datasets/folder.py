@@ -1,0 +1,59 @@
+"""Labelled folders: which layout a folder has, and its recordings as a table."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from offkey.datasets.dcase import is_dcase2020, read_dcase2020
+from offkey.datasets.table import make_table, read_table
+from offkey.errors import InputError
+from offkey.signals import find
+
+__all__ = ["read_labelled", "read_normal_and_abnormal"]
+
+_LABELS = {"normal": 0, "abnormal": 1, "anomaly": 1, "anomalies": 1, "anomalous": 1, "faulty": 1, "fault": 1}
+
+
+def read_labelled(path: str | os.PathLike[str]) -> Any:
+    """Read labelled recordings: a CSV table, DCASE 2020 names, or folders ``normal`` and ``anomaly``.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    source = Path(path)
+    if source.suffix.lower() == ".csv":
+        return read_table(source)
+    if not source.is_dir():
+        raise InputError(f"{path}: is neither a folder nor a .csv table. Give labelled recordings.")
+    if any(is_dcase2020(file) for file in find(source)):
+        return read_dcase2020(source)
+    return read_normal_and_abnormal(source)
+
+
+def read_normal_and_abnormal(path: str | os.PathLike[str]) -> Any:
+    """Read a folder whose recordings lie in folders ``normal`` and ``anomaly`` (or ``abnormal``, ``fault``).
+
+    Raises
+    ------
+    InputError
+        If there are no such folders.
+    """
+    root = Path(path)
+    rows = []
+    for file in find(root):
+        parts = file.relative_to(root).parts[:-1]
+        labels = {_LABELS[part.lower()] for part in parts if part.lower() in _LABELS}
+        if len(labels) == 1:
+            section = next((part for part in parts if re.fullmatch(r"id_\d+", part)), None)
+            rows.append({"path": str(file), "label": labels.pop(), "section": section})
+    if not rows:
+        raise InputError(
+            f"{path}: holds no labelled recordings. Put them into folders named 'normal' and 'anomaly', give them "
+            "DCASE 2020 names (normal_id_00_00000000.wav), or write a CSV with the columns path and label."
+        )
+    return make_table(rows)

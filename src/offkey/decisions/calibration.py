@@ -1,0 +1,69 @@
+"""Calibration: a threshold together with the normal scores it rests on, for one calibrated unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offkey.decisions.thresholds import Threshold, conformal_p_value
+
+__all__ = ["Calibration", "segments"]
+
+
+@final
+@dataclass(frozen=True)
+class Calibration:
+    """Decides about scores of one unit: clips of ``unit_windows`` windows, or single windows.
+
+    Parameters
+    ----------
+    reference : array, shape (n,)
+        Calibration scores in ascending order, of recordings that the detector was not trained on.
+    threshold : Threshold
+        Fitted on them.
+    unit_windows : int
+        Windows whose pooled score is decided as one.
+    n_recordings : int
+        Recordings (or blocks of a long one) that the scores come from.
+    """
+
+    reference: NDArray[np.float64]
+    threshold: Threshold
+    unit_windows: int
+    n_recordings: int
+
+    @classmethod
+    def on(cls, scores: NDArray[np.float64], threshold: Threshold, unit_windows: int, n_recordings: int) -> Calibration:
+        """Fit a copy of ``threshold`` on scores (n,)."""
+        return cls(np.sort(scores), threshold.unfitted().fit(scores), unit_windows, n_recordings)
+
+    def p_value(self, scores: Any) -> NDArray[np.float64]:
+        """Return conformal p-values of scores."""
+        return conformal_p_value(scores, self.reference)
+
+    def is_anomaly(self, scores: Any) -> Any:
+        """Say whether scores are anomalous."""
+        return self.threshold.is_anomaly(scores)
+
+
+def segments(n_windows: int, unit_windows: int) -> list[slice]:
+    """Cut a recording's windows into units; the last unit ends at the last window, as windows do in a recording.
+
+    A recording of fewer windows is one unit.
+
+    Examples
+    --------
+    >>> segments(5, 2)
+    [slice(0, 2, None), slice(2, 4, None), slice(3, 5, None)]
+    >>> segments(1, 2)
+    [slice(0, 1, None)]
+    """
+    if n_windows <= unit_windows:
+        return [slice(0, n_windows)]
+    starts = list(range(0, n_windows - unit_windows + 1, unit_windows))
+    if starts[-1] + unit_windows < n_windows:
+        starts.append(n_windows - unit_windows)
+    return [slice(start, start + unit_windows) for start in starts]

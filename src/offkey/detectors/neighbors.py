@@ -1,0 +1,91 @@
+"""Distance to the nearest normal spectra."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offkey.detectors.base import Detector, Windows, time_mean
+from offkey.errors import InputError, ShapeError
+
+__all__ = ["NearestNeighbors"]
+
+
+@final
+class NearestNeighbors(Detector):
+    """Mean Euclidean distance of a window's mean spectrum to its nearest normal ones.
+
+    Each band is standardised by its mean and standard deviation over the training windows.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        How many neighbours are averaged.
+    density_neighbors : int, optional
+        Divide the distance to each normal spectrum by that spectrum's own mean distance to so many neighbours (local
+        density normalisation; Wilkinghoff et al. 2025, arXiv 2509.10951, where it is 4): helps where some kinds of
+        normal sound are rarer or more spread than others.
+
+    Attributes
+    ----------
+    mean_, scale_ : array, shape (n_bands * n_channels,)
+        Standardisation.
+    references_ : array, shape (n_windows, n_bands * n_channels)
+        Standardised normal spectra.
+    density_ : array, shape (n_windows,)
+        What distances to each reference are divided by.
+    training_scores_ : array, shape (n_windows,)
+        Leave-one-out scores of the training windows. ``anomaly_score`` itself never leaves anything out: a training
+        window given to it finds itself.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> normal = np.random.default_rng(0).normal(-60, 1, (40, 30, 16, 1))
+    >>> detector = NearestNeighbors().fit(normal)
+    >>> bool(detector.anomaly_score(normal[:1] + 3)[0] > detector.training_scores_.max())
+    True
+    """
+
+    def __init__(self, n_neighbors: int = 1, density_neighbors: int | None = None) -> None:
+        self.n_neighbors = n_neighbors
+        self.density_neighbors = density_neighbors
+
+    def _fit(self, windows: Windows) -> None:
+        for name, value in (("n_neighbors", self.n_neighbors), ("density_neighbors", self.density_neighbors)):
+            if value is not None and value < 1:
+                raise InputError(f"{name}={value} was given. It must be at least 1.")
+        if len(windows) < 2:
+            raise ShapeError(f"1 sample (shape={windows.shape}) was given; neighbours need at least 2. Give more.")
+        from scipy.spatial.distance import cdist
+
+        spectra = time_mean(windows)
+        self.mean_ = spectra.mean(axis=0)
+        scale = spectra.std(axis=0)
+        self.scale_ = np.where(scale > 1e-9 * np.maximum(1.0, np.abs(self.mean_)), scale, 1.0)
+        self.references_ = (spectra - self.mean_) / self.scale_
+        distances = cdist(self.references_, self.references_)
+        np.fill_diagonal(distances, np.inf)
+        self.density_ = np.ones(len(spectra))
+        if self.density_neighbors is not None:
+            n_density = min(self.density_neighbors, len(spectra) - 1)
+            self.density_ = np.maximum(_smallest(distances, n_density).mean(axis=1), 1e-9)
+        n_others = min(self.n_neighbors, len(spectra) - 1)
+        self.training_scores_ = _smallest(distances / self.density_, n_others).mean(axis=1)
+
+    def _score(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        spectra = (time_mean(windows) - self.mean_) / self.scale_
+        return np.array([self._distance(spectrum) for spectrum in spectra])
+
+    def _distance(self, spectrum: NDArray[np.float64]) -> float:
+        offsets = self.references_ - spectrum
+        distances = np.sqrt(np.einsum("rd,rd->r", offsets, offsets, optimize=False)) / self.density_
+        n_neighbors = min(self.n_neighbors, len(distances))
+        return float(_smallest(distances[None], n_neighbors).mean())
+
+
+def _smallest(distances: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Return the n smallest values of each row, in ascending order."""
+    return np.sort(np.partition(distances, n - 1, axis=1)[:, :n], axis=1)

@@ -1,0 +1,289 @@
+"""Autoencoders: what a network that knows normal sound cannot predict is strange."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offkey.detectors.base import Detector, Windows, batches, mahalanobis, whitening
+from offkey.errors import InputError, ShapeError
+from offkey.networks import Contexts, Network, dense_autoencoder, train
+
+__all__ = ["Autoencoder", "InterpolationAutoencoder"]
+
+SCORES = ("mse", "mahalanobis")
+N_COMPARED = 512
+"""Contexts on which a converted network is compared with the trained one."""
+
+
+class FrameNetwork(Detector):
+    """What both autoencoders share: contexts in, predicted frames out, residuals to scores."""
+
+    cross_fit: ClassVar[bool] = False
+    context: int
+    units: Sequence[int]
+    bottleneck: int
+    batch_norm: bool
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    validation: float
+    patience: int | None
+    score: str
+    seed: int
+
+    @abstractmethod
+    def _inputs_and_targets(self, contexts: Any) -> tuple[Any, Any]:
+        """Split contexts (n, context, n_values) into inputs (n, n_inputs) and targets (n, n_outputs)."""
+
+    @final
+    def _fit_network(self, windows: Windows, context: int) -> None:
+        if self.score not in SCORES:
+            raise InputError(f"score={self.score!r} was given. Use one of {', '.join(map(repr, SCORES))}.")
+        if windows.shape[1] < context:
+            raise ShapeError(
+                f"Windows of {windows.shape[1]} frames were given to a network that sees {context} at once. "
+                "Give longer windows or a smaller context."
+            )
+        if self.score == "mahalanobis" and len(windows) < 2:
+            raise ShapeError(f"1 sample (shape={windows.shape}) was given; a covariance needs at least 2. Give more.")
+        self.context_ = context
+        contexts = Contexts.of(windows, context)
+        held_out = None
+        if self.validation:
+            contexts, held_out = contexts.split(self.validation, self.seed)
+        some = self._some_inputs(contexts)
+        with np.errstate(over="ignore"):
+            inputs, targets = (part.shape[1] for part in self._inputs_and_targets(some))
+        model = dense_autoencoder(
+            inputs,
+            targets,
+            units=tuple(self.units),
+            bottleneck=self.bottleneck,
+            batch_norm=self.batch_norm,
+            seed=self.seed,
+        )
+        history = train(
+            model,
+            contexts,
+            self._inputs_and_targets,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            validation=held_out,
+            patience=self.patience,
+            seed=self.seed,
+        )
+        self.loss_ = np.array(history.loss)
+        self.validation_loss_ = np.array(history.validation_loss)
+        self.network_ = Network.convert(model, np.asarray(self._inputs_and_targets(some)[0]))
+        if self.score == "mahalanobis":
+            residuals = [self._mean_residuals(batch) for batch in batches(windows)]
+            self.residual_mean_, self.residual_whitening_ = whitening(np.concatenate(residuals))
+
+    @final
+    def _some_inputs(self, contexts: Contexts) -> NDArray[np.float32]:
+        frames, starts = next(contexts.groups(N_COMPARED, np.random.default_rng(self.seed)))
+        return np.asarray(frames[starts[:, None] + np.arange(contexts.size)])
+
+    @final
+    def _score(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        if self.score == "mse":
+            return np.array([np.square(self._residuals(window)).mean() for window in windows])
+        return mahalanobis(self._mean_residuals(windows), self.residual_mean_, self.residual_whitening_)
+
+    @final
+    def _mean_residuals(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Return the mean residual spectrum (n_windows, n_bands * n_channels) of each window."""
+        return np.stack([self._residuals(window).mean(axis=(0, 1)) for window in windows])
+
+    @final
+    def _residuals(self, window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Return target less prediction (n_contexts, n_target_frames, n_values) of a window."""
+        frames = window.reshape(len(window), -1).astype(np.float32)
+        contexts = np.lib.stride_tricks.sliding_window_view(frames, self.context_, axis=0).transpose(0, 2, 1)
+        inputs, targets = self._inputs_and_targets(contexts)
+        residuals = np.asarray(targets, np.float64) - self.network_(inputs)
+        return residuals.reshape(len(contexts), -1, frames.shape[1])
+
+
+@final
+class Autoencoder(FrameNetwork):
+    """Dense autoencoder over a few frames: the network of the DCASE 2020 Task 2 baseline by default.
+
+    It is trained to give back contexts of consecutive frames through a bottleneck (Koizumi et al. 2020,
+    arXiv 2006.05822). A window is scored by all its contexts.
+
+    Parameters
+    ----------
+    context : int
+        Consecutive frames that are seen at once; 1 for X of two dimensions.
+    units, bottleneck : sequence of int, int
+        Layer widths before the bottleneck (mirrored behind it), and the bottleneck's.
+    batch_norm : bool
+        Batch normalisation before each ReLU.
+    epochs, batch_size, learning_rate : int, int, float
+        Training with Adam on the mean squared error.
+    validation : float
+        Fraction of the recordings held out of training to choose the best epoch by; 0 for none.
+    patience : int, optional
+        With validation: stop after so many epochs without improvement.
+    score : {"mahalanobis", "mse"}
+        ``"mse"``: mean squared error over the window, as in the baseline. ``"mahalanobis"``: Mahalanobis distance of
+        the window's mean residual spectrum from those of the training windows, with a Ledoit-Wolf covariance (after the
+        "selective Mahalanobis" of the DCASE 2023 baseline; Harada et al. 2023, arXiv 2303.00455).
+    seed : int
+        Of initial weights and shuffling.
+
+    Attributes
+    ----------
+    network_ : Network
+        The trained network.
+    loss_, validation_loss_ : array, shape (n_epochs,)
+        Mean squared errors while training.
+    """
+
+    def __init__(
+        self,
+        context: int = 5,
+        units: Sequence[int] = (128, 128, 128, 128),
+        bottleneck: int = 8,
+        batch_norm: bool = True,
+        epochs: int = 100,
+        batch_size: int = 512,
+        learning_rate: float = 1e-3,
+        validation: float = 0.0,
+        patience: int | None = None,
+        score: str = "mahalanobis",
+        seed: int = 0,
+    ) -> None:
+        self.context = context
+        self.units = units
+        self.bottleneck = bottleneck
+        self.batch_norm = batch_norm
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation = validation
+        self.patience = patience
+        self.score = score
+        self.seed = seed
+
+    @classmethod
+    def from_keras(cls, model: Any, context: int = 5) -> Autoencoder:
+        """Take an existing Keras model as a fitted detector that scores by mean squared error.
+
+        Parameters
+        ----------
+        model : keras.Model
+            (n, context * n_bands) to the same, frame by frame; need not be compiled.
+        context : int
+            Consecutive frames it sees at once.
+
+        Raises
+        ------
+        ShapeError
+            If the model's input and output do not fit that.
+        TrainingError
+            If the model cannot be converted exactly.
+        """
+        n_inputs, n_outputs = model.input_shape[-1], model.output_shape[-1]
+        if len(model.input_shape) != 2 or n_inputs != n_outputs or n_inputs % context:
+            raise ShapeError(
+                f"A model from {model.input_shape} to {model.output_shape} was given. It must map "
+                f"(n, {context} * n_bands) to the same shape; set context to the frames it sees at once."
+            )
+        detector = cls(context=context, score="mse")
+        detector.context_ = context
+        detector.window_shape_ = (None, n_inputs // context, 1)
+        samples = np.random.default_rng(0).normal(size=(N_COMPARED, n_inputs)).astype(np.float32)
+        detector.network_ = Network.convert(model, samples)
+        detector.offset_ = 0.0
+        return detector
+
+    def _fit(self, windows: Windows) -> None:
+        is_table = windows.shape[1] == 1 and hasattr(self, "n_features_in_")
+        self._fit_network(windows, 1 if is_table else self.context)
+
+    def _inputs_and_targets(self, contexts: Any) -> tuple[Any, Any]:
+        flat = contexts.reshape(len(contexts), -1) if isinstance(contexts, np.ndarray) else _flat(contexts)
+        return flat, flat
+
+
+@final
+class InterpolationAutoencoder(FrameNetwork):
+    """Dense network that predicts the centre frame of a context from its neighbours.
+
+    Sound that cannot be predicted even when it is normal costs less than with an `Autoencoder`: Suefusa et al. 2020,
+    "Anomalous sound detection based on interpolation deep neural network" (arXiv 2005.09234).
+
+    Parameters
+    ----------
+    context : int
+        Consecutive frames, an odd number of at least 3: the centre one is predicted from the others.
+    units, bottleneck, batch_norm, epochs, batch_size, learning_rate, validation, patience, score, seed
+        As for `Autoencoder`.
+
+    Attributes
+    ----------
+    network_ : Network
+        The trained network.
+    loss_, validation_loss_ : array, shape (n_epochs,)
+        Mean squared errors while training.
+    """
+
+    def __init__(
+        self,
+        context: int = 5,
+        units: Sequence[int] = (128, 128, 128, 128),
+        bottleneck: int = 8,
+        batch_norm: bool = True,
+        epochs: int = 100,
+        batch_size: int = 512,
+        learning_rate: float = 1e-3,
+        validation: float = 0.0,
+        patience: int | None = None,
+        score: str = "mahalanobis",
+        seed: int = 0,
+    ) -> None:
+        self.context = context
+        self.units = units
+        self.bottleneck = bottleneck
+        self.batch_norm = batch_norm
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation = validation
+        self.patience = patience
+        self.score = score
+        self.seed = seed
+
+    def _fit(self, windows: Windows) -> None:
+        if self.context < 3 or self.context % 2 == 0:
+            raise InputError(f"context={self.context} was given. It must be odd and at least 3, to have a centre.")
+        if hasattr(self, "n_features_in_"):
+            raise ShapeError(
+                "X of two dimensions was given, which has no neighbouring frames to interpolate between. "
+                "Give (n_windows, n_frames, n_bands, n_channels), or use Autoencoder."
+            )
+        self._fit_network(windows, self.context)
+
+    def _inputs_and_targets(self, contexts: Any) -> tuple[Any, Any]:
+        centre = self.context // 2
+        if isinstance(contexts, np.ndarray):
+            others = np.delete(contexts, centre, axis=1)
+            return others.reshape(len(contexts), -1), contexts[:, centre]
+        import keras
+
+        others = keras.ops.concatenate([contexts[:, :centre], contexts[:, centre + 1 :]], axis=1)
+        return _flat(others), contexts[:, centre]
+
+
+def _flat(contexts: Any) -> Any:
+    import keras
+
+    return keras.ops.reshape(contexts, (-1, contexts.shape[1] * contexts.shape[2]))

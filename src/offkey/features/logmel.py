@@ -1,0 +1,277 @@
+"""Log-mel spectra: librosa's numbers, faster, and every frame the same whatever stands beside it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offkey.errors import InputError
+from offkey.features.base import Feature
+
+__all__ = ["LogMel", "hz_to_mel", "mel_filter_bank", "mel_to_hz"]
+
+logger = logging.getLogger(__name__)
+
+FRAMES_PER_TRANSFORM = 104
+"""Frames transformed at once: few enough that their spectra stay in the processor's cache."""
+
+FRAMES_PER_PRODUCT = 4 * FRAMES_PER_TRANSFORM
+"""Spectra put through the filter bank at once: enough that the call costs little beside its work."""
+
+
+@final
+class LogMel(Feature):
+    """Log-mel spectrogram in decibels, with librosa's parameter names and numbers.
+
+    ``20 / power * log10(max(mel, eps))``, where ``mel`` is ``librosa.feature.melspectrogram``: the formula of the DCASE
+    Task 2 baselines since 2021 (https://github.com/y-kawagu/dcase2021_task2_baseline_ae).
+
+    Parameters
+    ----------
+    n_fft, hop_length : int
+        Length and distance of frames, in samples.
+    win_length : int, optional
+        Length of the window within a frame, in samples; ``n_fft`` if not given.
+    window : str
+        Name of a window of `scipy.signal.get_window`.
+    n_mels : int
+        Number of mel bands.
+    fmin, fmax : float
+        Lowest and highest frequency in hertz; ``fmax=None`` is half the rate.
+    power : float
+        Exponent of the magnitude: 2 for power, 1 for amplitude.
+    center : bool
+        Whether zeros are put before and behind the signal, so that frame n is centred on sample ``n * hop_length``
+        (librosa's ``center=True, pad_mode="constant"``).
+    htk : bool
+        Use the HTK mel formula instead of Slaney's.
+    norm : {"slaney", None}
+        Whether mel filters have constant area.
+    eps : float
+        Smallest mel value.
+    top_db : float, optional
+        Raise everything below the loudest value of each frame less ``top_db`` to that. Off by default. librosa's
+        own clips by the loudest value of the whole clip, so that a frame's value depends on the others.
+
+    Attributes
+    ----------
+    rate_ : int
+        The rate in hertz.
+    n_bands_ : int
+        Number of bands.
+    band_hz_ : array, shape (n_mels,)
+        Centre frequencies of the bands in hertz.
+    window_ : array, shape (n_fft,)
+        The window.
+    filter_bank_ : array, shape (n_mels, 1 + n_fft // 2)
+        The mel filter bank.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from offkey.features import LogMel, frames_of
+    >>> from offkey.signals import Clip
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    >>> frames = frames_of(LogMel(n_mels=64).fit(16000), Clip(tone, 16000))
+    >>> frames.shape
+    (30, 64, 1)
+    """
+
+    def __init__(
+        self,
+        n_fft: int = 1024,
+        hop_length: int = 512,
+        win_length: int | None = None,
+        window: str = "hann",
+        n_mels: int = 128,
+        fmin: float = 0.0,
+        fmax: float | None = None,
+        power: float = 2.0,
+        center: bool = False,
+        htk: bool = False,
+        norm: str | None = "slaney",
+        eps: float = float(np.finfo(np.float64).eps),
+        top_db: float | None = None,
+    ) -> None:
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.win_length = win_length
+        self.window = window
+        self.n_mels = n_mels
+        self.fmin = fmin
+        self.fmax = fmax
+        self.power = power
+        self.center = center
+        self.htk = htk
+        self.norm = norm
+        self.eps = eps
+        self.top_db = top_db
+
+    def fit(self, rate: int) -> Self:
+        """Make the window and the filter bank for this rate, in hertz.
+
+        Raises
+        ------
+        InputError
+            If the parameters do not fit together or to the rate.
+        """
+        self._check(rate)
+        fmax = rate / 2 if self.fmax is None else self.fmax
+        self.rate_ = rate
+        self.n_bands_ = self.n_mels
+        self.window_ = _padded_window(self.window, self.win_length or self.n_fft, self.n_fft)
+        self.filter_bank_ = mel_filter_bank(
+            rate, self.n_fft, self.n_mels, self.fmin, fmax, htk=self.htk, norm=self.norm
+        )
+        self.band_hz_ = _mel_points(self.n_mels, self.fmin, fmax, self.htk)[1:-1]
+        n_empty = int((self.filter_bank_.max(axis=1) == 0).sum())
+        if n_empty:
+            logger.warning(
+                "%d of %d mel bands are narrower than the spectrum's lines and stay empty. Use fewer bands "
+                "(n_mels) or longer frames (n_fft).",
+                n_empty,
+                self.n_mels,
+            )
+        return self
+
+    def _check(self, rate: int) -> None:
+        win_length = self.n_fft if self.win_length is None else self.win_length
+        fmax = rate / 2 if self.fmax is None else self.fmax
+        wrong = {
+            f"n_fft={self.n_fft}: at least 2": self.n_fft < 2,
+            f"hop_length={self.hop_length}: from 1 to n_fft": not 1 <= self.hop_length <= self.n_fft,
+            f"win_length={win_length}: from 1 to n_fft": not 1 <= win_length <= self.n_fft,
+            f"n_mels={self.n_mels}: at least 1": self.n_mels < 1,
+            f"fmin={self.fmin}, fmax={fmax}: 0 <= fmin < fmax <= {rate / 2:g} (half the rate)": not 0
+            <= self.fmin
+            < fmax
+            <= rate / 2,
+            f"power={self.power}: above 0": not self.power > 0,
+            f"eps={self.eps}: above 1e-37": not self.eps > 1e-37,
+            f"norm={self.norm!r}: 'slaney' or None": self.norm not in ("slaney", None),
+            f"top_db={self.top_db}: None or above 0": self.top_db is not None and not self.top_db > 0,
+        }
+        for rule, broken in wrong.items():
+            if broken:
+                raise InputError(f"LogMel was given {rule} is needed. Change that parameter.")
+
+    def transform(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Turn samples (n_channels, n_samples) into decibels (n_frames, n_mels, n_channels); never pads."""
+        self._require_fitted()
+        n_frames = max(0, 1 + (samples.shape[1] - self.n_fft) // self.hop_length)
+        mel = np.empty((len(samples), n_frames, self.n_mels), np.float32)
+        for channel, signal in enumerate(samples):
+            self._write_mel(np.ascontiguousarray(signal, np.float32), mel[channel])
+        np.maximum(mel, np.float32(self.eps), out=mel)
+        np.log10(mel, out=mel)
+        mel *= np.float32(20 / self.power)
+        if self.top_db is not None:
+            np.maximum(mel, mel.max(axis=-1, keepdims=True) - np.float32(self.top_db), out=mel)
+        return np.ascontiguousarray(mel.transpose(1, 2, 0))
+
+    def _write_mel(self, signal: NDArray[np.float32], mel: NDArray[np.float32]) -> None:
+        """Write the mel spectra of a signal (n_samples,) to ``mel`` (n_frames, n_mels)."""
+        step = signal.itemsize
+        frames = np.ndarray((len(mel), self.n_fft), np.float32, signal, 0, (self.hop_length * step, step))
+        bank = self._sparse_bank
+        for start in range(0, len(mel), FRAMES_PER_PRODUCT):
+            rows = slice(start, start + FRAMES_PER_PRODUCT)
+            mel[rows] = (bank @ self._spectrum(frames[rows])).T
+
+    def _spectrum(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the spectra (1 + n_fft // 2, n_frames) of frames (n_frames, n_fft), in pieces that fit the cache."""
+        from scipy.fft import rfft
+
+        n_lines = 1 + self.n_fft // 2
+        spectrum = np.empty((n_lines, len(frames)), np.float32)
+        windowed = np.empty((min(FRAMES_PER_TRANSFORM, len(frames)), self.n_fft), np.float32)
+        for start in range(0, len(frames), FRAMES_PER_TRANSFORM):
+            rows = slice(start, start + FRAMES_PER_TRANSFORM)
+            piece = frames[rows]
+            lines = rfft(np.multiply(piece, self.window_, out=windowed[: len(piece)]), axis=1, overwrite_x=True)
+            parts = lines.view(np.float32)  # real and imaginary parts in turn
+            np.square(parts, out=parts)
+            spectrum[:, rows] = (parts[:, ::2] + parts[:, 1::2]).T
+        if self.power != 2.0:
+            np.power(spectrum, np.float32(self.power / 2), out=spectrum)
+        return spectrum
+
+    @property
+    def _sparse_bank(self) -> Any:
+        """The filter bank without its zeros: sums band by band, in the same order for every frame (BLAS does not)."""
+        bank = self.__dict__.get("_bank")
+        if bank is None:
+            from scipy.sparse import csr_array
+
+            bank = self.__dict__["_bank"] = csr_array(self.filter_bank_)
+        return bank
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_bank"}
+
+
+def mel_filter_bank(
+    rate: int,
+    n_fft: int,
+    n_mels: int,
+    fmin: float,
+    fmax: float,
+    *,
+    htk: bool = False,
+    norm: str | None = "slaney",
+) -> NDArray[np.float32]:
+    """Return triangular filters (n_mels, 1 + n_fft // 2), equal to ``librosa.filters.mel``.
+
+    Slaney's Auditory Toolbox (1998): corners equally spaced in mel, each filter of area 2 / bandwidth.
+    """
+    line_hz = np.fft.rfftfreq(n_fft, 1 / rate)
+    corners = _mel_points(n_mels, fmin, fmax, htk)
+    widths = np.diff(corners)
+    distances = corners[:, None] - line_hz
+    rising = -distances[:-2] / widths[:-1, None]
+    falling = distances[2:] / widths[1:, None]
+    bank = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    if norm == "slaney":
+        bank *= (2.0 / (corners[2:] - corners[:-2]))[:, None]
+    return bank
+
+
+def _mel_points(n_mels: int, fmin: float, fmax: float, htk: bool) -> NDArray[np.float64]:
+    low, high = hz_to_mel(np.array([fmin, fmax]), htk)
+    return mel_to_hz(np.linspace(low, high, n_mels + 2), htk)
+
+
+_LINEAR_HZ = 200.0 / 3  # Slaney's scale: linear up to 1 kHz, then 27 logarithmic steps for each factor 6.4
+_BREAK_HZ = 1000.0
+_BREAK_MEL = _BREAK_HZ / _LINEAR_HZ
+_LOG_STEP = float(np.log(6.4)) / 27.0
+
+
+def hz_to_mel(hz: NDArray[np.float64], htk: bool = False) -> NDArray[np.float64]:
+    """Convert hertz to mel (Slaney's scale, or O'Shaughnessy's as in HTK)."""
+    if htk:
+        return np.asarray(2595.0 * np.log10(1.0 + hz / 700.0))
+    with np.errstate(divide="ignore"):
+        logarithmic = _BREAK_MEL + np.log(hz / _BREAK_HZ) / _LOG_STEP
+    return np.where(hz >= _BREAK_HZ, logarithmic, hz / _LINEAR_HZ)
+
+
+def mel_to_hz(mel: NDArray[np.float64], htk: bool = False) -> NDArray[np.float64]:
+    """Convert mel to hertz."""
+    if htk:
+        return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
+    return np.where(mel >= _BREAK_MEL, _BREAK_HZ * np.exp(_LOG_STEP * (mel - _BREAK_MEL)), _LINEAR_HZ * mel)
+
+
+def _padded_window(name: str, win_length: int, n_fft: int) -> NDArray[np.float32]:
+    from scipy.signal import get_window
+
+    try:
+        window = get_window(name, win_length, fftbins=True)
+    except ValueError as error:
+        raise InputError(f"The window {name!r} was given. Use a name that scipy.signal.get_window knows.") from error
+    before = (n_fft - win_length) // 2
+    return np.pad(window, (before, n_fft - win_length - before)).astype(np.float32)

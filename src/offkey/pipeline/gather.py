@@ -1,0 +1,193 @@
+"""From recordings to stored frames: choose rate, channels and window, read everything once, report what fails."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offkey.errors import InputError, ReadError
+from offkey.features import Feature, Framer
+from offkey.pipeline.sources import Failure, Recording, Source, survey
+from offkey.progress import track
+from offkey.windows import FrameStore, WindowGrid
+
+__all__ = ["Gathered", "gather", "too_short"]
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WINDOW_S = 10.0
+SHORTEST_WINDOW_S = 1.0
+
+
+@final
+@dataclass(frozen=True)
+class Gathered:
+    """Frames of all usable recordings, and what was chosen on the way.
+
+    ``names`` and ``store.recordings`` go together; ``digest`` is a SHA-256 over the samples.
+    """
+
+    feature: Feature
+    grid: WindowGrid
+    n_channels: int
+    store: FrameStore
+    names: list[str]
+    failures: list[Failure]
+    notes: list[str]
+    digest: str
+    duration_s: float
+
+
+def gather(
+    recordings: Sequence[Recording],
+    feature: Feature,
+    rate: int | None,
+    window_s: float | None,
+    hop_s: float | None,
+) -> Gathered:
+    """Read recordings into a frame store.
+
+    Raises
+    ------
+    InputError
+        If no recording is usable, or parameters do not fit.
+    """
+    sources, failures = survey(recordings)
+    notes: list[str] = []
+    if not sources:
+        raise InputError(_nothing_usable(failures))
+    rate = rate or _commonest(source.rate for source in sources)
+    n_channels = _commonest(source.n_channels for source in sources)
+    sources, odd = _with_channels(sources, n_channels)
+    failures += odd
+    n_resampled = sum(source.rate != rate for source in sources)
+    if n_resampled:
+        notes.append(f"{n_resampled} of {len(sources)} recordings have another rate and are resampled to {rate} Hz.")
+    feature = feature.unfitted().fit(rate)
+    grid = choose_grid(feature, rate, window_s, hop_s, [source.n_samples_at(rate) for source in sources], notes)
+    n_bands = feature.fitted_state["n_bands_"]
+    expected_frames = sum(feature.n_frames(source.n_samples_at(rate)) for source in sources)
+    store = FrameStore(n_bands, n_channels, expected_bytes=4 * expected_frames * n_bands * n_channels)
+    try:
+        names, duration_s, digest = _fill(store, sources, feature, grid, rate, failures)
+        if not names:
+            raise InputError(_nothing_usable(failures))
+    except BaseException:
+        store.close()
+        raise
+    for failure in failures:
+        logger.warning("left out: %s", failure)
+    for note in notes:
+        logger.info(note)
+    return Gathered(feature, grid, n_channels, store, names, failures, notes, digest, duration_s)
+
+
+def _fill(
+    store: FrameStore, sources: list[Source], feature: Feature, grid: WindowGrid, rate: int, failures: list[Failure]
+) -> tuple[list[str], float, str]:
+    """Write all recordings to the store; return the names of those that could be read, their seconds and digest."""
+    names: list[str] = []
+    digest, n_samples = hashlib.sha256(), 0
+    for source in track(sources, "reading", len(sources)):
+        reader = _Reader(source, feature, grid, rate)
+        try:
+            store.append(reader.frames())
+        except ReadError as error:
+            failures.append(Failure(error.source, error.reason))
+        else:
+            names.append(source.name)
+            digest.update(reader.digest.digest())
+            n_samples += reader.n_samples
+    return names, n_samples / rate, digest.hexdigest()
+
+
+class _Reader:
+    """Turns one recording into frames, while it counts and digests its samples."""
+
+    def __init__(self, source: Source, feature: Feature, grid: WindowGrid, rate: int) -> None:
+        self._source, self._feature, self._grid, self._rate = source, feature, grid, rate
+        self.n_samples = 0
+        self.digest = hashlib.sha256()
+
+    def frames(self) -> Iterator[NDArray[np.float32]]:
+        framer = Framer(self._feature, self._source.n_channels)
+        for block in self._source.blocks(self._rate):
+            self.digest.update(block.tobytes())
+            self.n_samples += block.shape[1]
+            yield framer.push(block)
+        yield framer.flush()
+        if self._feature.n_frames(self.n_samples) < self._grid.n_frames:
+            raise ReadError(self._source.name, too_short(self.n_samples, self._feature, self._grid))
+
+
+def too_short(n_samples: int, feature: Feature, grid: WindowGrid) -> str:
+    """Say that a recording of ``n_samples`` does not fill a window."""
+    rate = feature.fitted_state["rate_"]
+    window_s = feature.n_samples(grid.n_frames) / rate
+    return f"lasts {n_samples / rate:.3g} s, shorter than a window of {window_s:.3g} s."
+
+
+def choose_grid(
+    feature: Feature,
+    rate: int,
+    window_s: float | None,
+    hop_s: float | None,
+    lengths: Sequence[int],
+    notes: list[str],
+) -> WindowGrid:
+    """Return the window grid in whole frames; where no length is given, the shortest recording's (1 to 10 s).
+
+    Raises
+    ------
+    InputError
+        If the window is shorter than a frame, or the hop longer than the window.
+    """
+    if window_s is None:
+        n_samples = min(int(LONGEST_WINDOW_S * rate), max(min(lengths), int(SHORTEST_WINDOW_S * rate)))
+    else:
+        n_samples = round(window_s * rate)
+    n_frames = feature.n_frames(n_samples)
+    if n_frames < 1:
+        raise InputError(
+            f"A window of {n_samples / rate:g} s is shorter than one frame ({feature.n_fft / rate:g} s at {rate} Hz). "
+            "Use a longer window or a smaller n_fft."
+        )
+    hop = max(1, n_frames // 2) if hop_s is None else max(1, round(hop_s * rate / feature.hop_length))
+    if hop > n_frames:
+        raise InputError(
+            f"A hop of {hop_s} s was given for windows of {n_samples / rate:g} s, which would leave sound unheard. "
+            "Use a hop of at most the window's length."
+        )
+    if window_s is None:
+        notes.append(
+            f"Windows of {n_samples / rate:g} s, every {hop * feature.hop_length / rate:.3g} s "
+            "(set the window to change that)."
+        )
+    return WindowGrid(n_frames, hop)
+
+
+def _with_channels(sources: list[Source], n_channels: int) -> tuple[list[Source], list[Failure]]:
+    fitting = [source for source in sources if source.n_channels == n_channels]
+    odd = [
+        Failure(source.name, f"has {source.n_channels} channels, the other recordings have {n_channels}.")
+        for source in sources
+        if source.n_channels != n_channels
+    ]
+    return fitting, odd
+
+
+def _commonest(values: Iterator[int]) -> int:
+    return Counter(values).most_common(1)[0][0]
+
+
+def _nothing_usable(failures: list[Failure]) -> str:
+    shown = "\n".join(f"  {failure}" for failure in failures[:5])
+    more = f"\n  and {len(failures) - 5} more" if len(failures) > 5 else ""
+    return f"None of the {len(failures)} recordings can be used. Give recordings of normal sound.\n{shown}{more}"

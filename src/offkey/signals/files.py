@@ -1,0 +1,279 @@
+"""Reading and writing sound files: everything libsndfile reads, in bounded memory, and the same samples always.
+
+A file is always decoded in blocks of one size, because decoders of compressed formats may round differently
+for other sizes; `blocks` cuts those anew where another size is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offkey.errors import InputError, ReadError
+from offkey.signals.clip import Clip, check_samples
+from offkey.signals.resample import Resampler
+
+__all__ = ["SUFFIXES", "SoundFile", "blocks", "find", "read", "write"]
+
+SUFFIXES = frozenset(
+    {
+        ".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3",
+        ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".voc", ".sph", ".nist"
+    }
+)  # fmt: skip
+"""Endings of the files that are taken from a folder."""
+
+DECODED_VALUES = 65_536
+"""Values (samples times channels) decoded at once."""
+
+_DATA_SIZE = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+)\s*\(should be (\d+)\)", re.MULTILINE)
+_SIZE_UNKNOWN = 0x7FFFF000
+"""Writers that stream put sizes from here up into the header: they mean 'until the end'."""
+
+
+@final
+class SoundFile:
+    """An open sound file.
+
+    Raises
+    ------
+    ReadError
+        If the file is missing, unreadable, empty or truncated; while reading also for values that are not finite.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        import soundfile
+
+        self.path = str(path)
+        _check_is_file(Path(path))
+        try:
+            self._file = soundfile.SoundFile(self.path)
+        except soundfile.LibsndfileError as error:
+            raise ReadError(path, f"is not a readable sound file ({_sentence(error.error_string)}).") from error
+        except (TypeError, ValueError, OSError) as error:  # headerless formats ask for parameters
+            raise ReadError(path, f"is not a readable sound file ({error}).") from error
+        self.rate = int(self._file.samplerate)
+        self.n_channels = int(self._file.channels)
+        self.n_samples = int(self._file.frames)
+        try:
+            self._check_header()
+        except ReadError:
+            self._file.close()
+            raise
+
+    def _check_header(self) -> None:
+        if self.rate <= 0:
+            raise ReadError(self.path, "states no sample rate.")
+        if self.n_samples == 0:
+            raise ReadError(self.path, "holds no samples; it is empty or was cut off.")
+        size = _DATA_SIZE.search(self._file.extra_info)
+        if size and int(size[2]) < int(size[1]) < _SIZE_UNKNOWN:
+            raise ReadError(
+                self.path, f"is truncated: its header states {size[1]} bytes of sound, the file holds {size[2]}."
+            )
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Yield the samples from the start, as arrays (n_channels, n) of full scale [-1, 1]."""
+        import soundfile
+
+        n_decoded = max(1, DECODED_VALUES // self.n_channels)
+        n_read = 0
+        self._file.seek(0)
+        while True:
+            try:
+                block = self._file.read(n_decoded, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise ReadError(
+                    self.path, f"breaks off after {n_read / self.rate:.1f} s ({_sentence(error.error_string)})."
+                ) from error
+            if len(block) == 0:
+                break
+            samples = np.ascontiguousarray(block.T)
+            try:
+                check_samples(samples)
+            except InputError as error:
+                raise ReadError(self.path, str(error).removeprefix("samples: ")) from error
+            n_read += len(block)
+            yield samples
+        if n_read < self.n_samples < 2**62:  # libsndfile states 2**63 - 1 where the length is not known
+            raise ReadError(
+                self.path, f"is truncated: its header states {self.n_samples} samples, the file holds {n_read}."
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+
+def blocks(
+    path: str | os.PathLike[str], block_samples: int | None = None, *, rate: int | None = None
+) -> Iterator[Clip]:
+    """Yield a sound file as consecutive clips, in memory for a few blocks only.
+
+    Parameters
+    ----------
+    path : path
+        A sound file.
+    block_samples : int, optional
+        Samples of each clip (the last may be shorter); as decoded if not given.
+    rate : int, optional
+        Resample to this rate, in hertz.
+
+    Raises
+    ------
+    ReadError
+        If the file is missing, unreadable, empty, truncated or holds values that are not finite.
+    """
+    if block_samples is not None and block_samples < 1:
+        raise InputError(f"A block of {block_samples} samples was asked for. It needs at least one.")
+    with SoundFile(path) as file:
+        rate_out = rate or file.rate
+        for samples in _cut(_resampled(file, rate_out), block_samples):
+            yield Clip(samples, rate_out, source=str(path))
+
+
+def read(path: str | os.PathLike[str], *, rate: int | None = None) -> Clip:
+    """Read a whole sound file.
+
+    Parameters
+    ----------
+    path : path
+        A sound file of any rate, sample format and number of channels.
+    rate : int, optional
+        Resample to this rate, in hertz.
+
+    Returns
+    -------
+    Clip
+        Samples (n_channels, n_samples) of full scale [-1, 1].
+
+    Raises
+    ------
+    ReadError
+        If the file is missing, unreadable, empty, truncated or holds values that are not finite.
+    """
+    with SoundFile(path) as file:
+        rate_out = rate or file.rate
+        samples = np.concatenate(list(_resampled(file, rate_out)), axis=1)
+        return Clip(samples, rate_out, source=str(path))
+
+
+def write(clip: Clip, path: str | os.PathLike[str], *, subtype: str | None = None) -> None:
+    """Write a clip; the ending names the format.
+
+    Parameters
+    ----------
+    clip : Clip
+        Samples outside [-1, 1] are clipped by the integer sample formats.
+    path : path
+        The file to write.
+    subtype : str, optional
+        libsndfile's sample format, such as ``"PCM_16"`` or ``"FLOAT"``; the format's usual one if not given.
+
+    Raises
+    ------
+    InputError
+        If the format is unknown or cannot hold this clip.
+    """
+    import soundfile
+
+    try:
+        soundfile.write(str(path), clip.samples.T, clip.rate, subtype=subtype)
+    except (soundfile.LibsndfileError, TypeError, ValueError, OSError) as error:
+        raise InputError(f"{path}: cannot be written ({error}). Choose another folder, ending or subtype.") from error
+
+
+def find(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """List sound files: files as they are given, folders searched through and sorted by name.
+
+    Hidden files and folders (a leading dot) are passed over. A name that is neither a file nor a folder is kept,
+    so that reading it gives the reason.
+
+    Raises
+    ------
+    InputError
+        If a folder holds no sound file.
+    """
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    found: list[Path] = []
+    for path in map(Path, given):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(_walk(path), key=_natural)
+        if not inside:
+            raise InputError(f"The folder {path} holds no sound file. Name a folder with recordings.")
+        found.extend(inside)
+    return found
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                yield Path(root, name)
+
+
+def _natural(path: Path) -> list[list[tuple[int, int, str]]]:
+    """Sort key that puts ``pump2`` before ``pump10``."""
+    return [
+        [(0, int(run), "") if run.isdecimal() else (1, 0, run.casefold()) for run in re.split(r"(\d+)", part)]
+        for part in path.parts
+    ]
+
+
+def _resampled(file: SoundFile, rate: int) -> Iterator[NDArray[np.float32]]:
+    resampler = Resampler(file.rate, rate, file.n_channels)
+    for samples in file.blocks():
+        yield resampler.push(samples)
+    yield resampler.push(np.empty((file.n_channels, 0), np.float32), last=True)
+
+
+def _cut(pieces: Iterable[NDArray[np.float32]], size: int | None) -> Iterator[NDArray[np.float32]]:
+    if size is None:
+        yield from (piece for piece in pieces if piece.shape[1])
+        return
+    held: NDArray[np.float32] | None = None
+    for piece in pieces:
+        held = piece if held is None else np.concatenate([held, piece], axis=1)
+        whole = held.shape[1] // size * size
+        for start in range(0, whole, size):
+            yield held[:, start : start + size]
+        held = held[:, whole:]
+    if held is not None and held.shape[1]:
+        yield held
+
+
+def _check_is_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise ReadError(path, "is a folder, not a sound file.")
+        if path.is_symlink() and not path.exists():
+            raise ReadError(path, f"is a broken link to {os.readlink(path)}.")
+        if not path.exists():
+            raise ReadError(path, "does not exist.")
+        if not path.is_file():
+            raise ReadError(path, "is a device or pipe, not a sound file.")
+        if path.stat().st_size == 0:
+            raise ReadError(path, "is empty (0 bytes).")
+    except (OSError, ValueError) as error:
+        if isinstance(error, ReadError):
+            raise
+        raise ReadError(path, f"cannot be opened ({_sentence(getattr(error, 'strerror', None) or error)}).") from error
+
+
+def _sentence(reason: Any) -> str:
+    return str(reason).removeprefix("Error : ").strip().rstrip(".")

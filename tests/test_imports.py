@@ -1,0 +1,49 @@
+"""What is imported when: heavy libraries only where they are needed."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from offkey import Clip, write
+
+HEAVY = {"tensorflow", "keras", "librosa", "pandas", "matplotlib", "sklearn"}
+
+
+def loaded_after(code, *arguments):
+    """Names of the top-level modules that a fresh interpreter holds after some code."""
+    tail = "\nimport sys, json; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    command = [sys.executable, "-c", code + tail, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_import_offkey_loads_nothing_heavy():
+    assert not loaded_after("import offkey") & (HEAVY | {"scipy", "soundfile"})
+
+
+def test_help_loads_nothing_heavy():
+    code = "from offkey.cli.app import app\ntry:\n    app(['--help'])\nexcept SystemExit:\n    pass"
+    assert not loaded_after(code) & HEAVY
+
+
+SCORE = """
+import sys
+sys.argv = ["offkey", "score", sys.argv[1], "-m", sys.argv[2]]
+from offkey.cli.app import app
+try:
+    app()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+"""
+
+
+@pytest.mark.parametrize("kind", ["pipeline", pytest.param("network_pipeline", marks=pytest.mark.slow)])
+def test_scoring_loads_nothing_heavy(kind, request, tmp_path, pump_clips):
+    bundle, recording = tmp_path / "pump.offkey", tmp_path / "pump.wav"
+    request.getfixturevalue(kind).save(bundle)
+    write(Clip(pump_clips[0].samples, pump_clips[0].rate), recording)
+    loaded = loaded_after(SCORE, recording, bundle)
+    assert "numpy" in loaded
+    assert not loaded & HEAVY
