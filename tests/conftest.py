@@ -18,7 +18,7 @@ settings.register_profile(
 settings.load_profile("offkey")
 
 DATA = Path(os.environ.get("OFFKEY_DATA", Path(__file__).parents[2] / "shared" / "data"))
-SMALL_NETWORK = {"units": (16, 16), "bottleneck": 4, "epochs": 3, "batch_size": 128}
+SMALL_NETWORK = {"units": (16, 16), "bottleneck": 4, "epochs": 60, "batch_size": 64, "learning_rate": 1e-2}
 
 
 def pytest_collection_modifyitems(items):

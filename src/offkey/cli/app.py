@@ -32,15 +32,20 @@ app.command("info")(info.info)
 app.command("simulate")(simulate.simulate)
 
 
-@app.callback()
-def options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and what libraries print.")] = False,
-) -> None:
-    """Handle the options that come before the verb."""
-    if version:
+def _print_version(asked: bool) -> None:
+    if asked:
         typer.echo(f"offkey {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and what libraries print.")] = False,
+) -> None:
+    """Take the options that come before the verb; `main` looks for ``--debug`` itself, before anything is imported."""
 
 
 def main() -> None:

@@ -12,6 +12,8 @@ from offkey.errors import InputError
 
 __all__ = ["simulate"]
 
+LONGEST_CLIP_SAMPLES = 10_000_000
+
 
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write to.")],
@@ -35,8 +37,11 @@ def simulate(
     from offkey.datasets import simulate as run
 
     duration_s = parse_duration(duration) or 10.0
-    if duration_s * rate > 2**31:
-        raise InputError(f"Clips of {duration} at {rate} Hz were asked for. Ask for fewer than 2**31 samples.")
+    if duration_s * rate > LONGEST_CLIP_SAMPLES:
+        raise InputError(
+            f"Clips of {duration} at {rate} Hz were asked for. "
+            f"Ask for at most {LONGEST_CLIP_SAMPLES / rate / 60:.0f}min."
+        )
     with progress():
         table = run(
             out, machine, n_units=units, n_train=train, n_test_normal=normal, n_test_anomaly=anomalies,

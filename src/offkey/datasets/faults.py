@@ -42,13 +42,15 @@ def imbalance(sound: Samples, running: Running) -> Samples:
 
 def bearing(sound: Samples, running: Running) -> Samples:
     """Add the impacts of a pitted bearing: some five a turn with a little slip, each ringing at a few kilohertz."""
-    ringing = impulses(running, 5.12 * running.shaft_hz, 0.015, running.rng.uniform(2500, 4500), 0.003)
+    ringing = impulses(
+        running, 5.12 * running.shaft_hz, 0.015, running.rng.uniform(2500, min(4500, 0.45 * running.rate)), 0.003
+    )
     return sound + 0.3 * _rms(sound) / _rms(ringing) * ringing
 
 
 def whine(sound: Samples, running: Running) -> Samples:
     """Add a tone with a little vibrato."""
-    hz = running.rng.uniform(1500, 5000)
+    hz = running.rng.uniform(1500, min(5000, 0.45 * running.rate))
     phase = 2 * np.pi * hz * running.times + 3 * np.sin(2 * np.pi * 1.5 * running.times)
     return np.asarray(sound + 0.18 * _rms(sound) * np.sin(phase))
 

@@ -67,11 +67,11 @@ class Detector(Parameterized, ABC):
             If X is not made of finite numbers.
         """
         self._note_columns(X)
-        windows = _as_windows(X)
+        windows, is_table = _as_windows(X)
         if len(windows) == 0:
             raise ShapeError(f"Found array with 0 sample(s) (shape={windows.shape}). Give windows to fit on.")
         vars(self).pop("n_features_in_", None)
-        if np.ndim(X) == 2:
+        if is_table:
             self.n_features_in_ = windows.shape[2]
         self.window_shape_: tuple[int | None, ...] = windows.shape[1:]
         self._fit(windows)
@@ -105,8 +105,8 @@ class Detector(Parameterized, ABC):
             If X is not made of finite numbers.
         """
         self._require_fitted()
-        windows = _as_windows(X)
-        self._check_shape(windows, np.ndim(X) == 2)
+        windows, is_table = _as_windows(X)
+        self._check_shape(windows, is_table)
         if len(windows) == 0:
             return np.empty(0)
         return self._bounded_scores(windows)
@@ -222,9 +222,10 @@ def mahalanobis(
     return np.asarray(np.sqrt(np.einsum("nw,nw->n", white, white, optimize=False)))
 
 
-def _as_windows(X: Any) -> Windows:
+def _as_windows(X: Any) -> tuple[Windows, bool]:
+    """Return windows of four dimensions, and whether they were given as a table of two."""
     if isinstance(X, WindowArray):
-        return X
+        return X, False
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise InputError("A sparse array was given; sparse input is not supported. Give a dense one (X.toarray()).")
     array = np.asarray(X)
@@ -242,10 +243,9 @@ def _as_windows(X: Any) -> Windows:
             f"Windows of shape {array.shape} were given. Give (n_windows, n_frames, n_bands, n_channels) or "
             "(n, n_features). Reshape your data."
         )
-    if array.ndim == 2:
-        array = array[:, None, :, None]
     if 0 in array.shape[1:]:
-        raise ShapeError(f"0 feature(s) (shape={np.shape(X)}) while a minimum of 1 is required. Give some features.")
+        raise ShapeError(f"0 feature(s) (shape={array.shape}) while a minimum of 1 is required. Give some features.")
     if not np.isfinite(array).all():
         raise InputError("Input X contains NaN or infinity. Remove or fill those windows.")
-    return array
+    is_table = array.ndim == 2
+    return array[:, None, :, None] if is_table else array, is_table

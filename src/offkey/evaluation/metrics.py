@@ -15,7 +15,9 @@ __all__ = ["Confusion", "auc", "bootstrap_interval", "confusion", "partial_auc",
 
 
 def roc_curve(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return false and true positive rates, from (0, 0) to (1, 1), one point for each distinct score.
+    """Return false and true positive rates at the corners of the ROC curve, from (0, 0) to (1, 1).
+
+    The points are those of scikit-learn's ``roc_curve``, so that areas agree to the last digit.
 
     Parameters
     ----------
@@ -36,9 +38,10 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.float64]
     hits = np.cumsum(is_anomaly[order])
     alarms = np.arange(1, len(order) + 1) - hits
     last_of_ties = np.append(np.diff(values[order]) != 0, True)
-    true_rate = np.append(0.0, hits[last_of_ties] / hits[-1])
-    false_rate = np.append(0.0, alarms[last_of_ties] / alarms[-1])
-    return false_rate, true_rate
+    hits, alarms = hits[last_of_ties], alarms[last_of_ties]
+    is_bend = (np.diff(hits, 2) != 0) | (np.diff(alarms, 2) != 0)
+    corners = np.concatenate([[True], is_bend, [True]])[: len(hits)]
+    return np.append(0.0, alarms[corners] / alarms[-1]), np.append(0.0, hits[corners] / hits[-1])
 
 
 def auc(labels: ArrayLike, scores: ArrayLike) -> float:

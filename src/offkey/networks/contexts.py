@@ -58,20 +58,20 @@ class Contexts:
         kept = [self.segments[i] for i in sorted(order[n_held_out:])]
         return Contexts(self.frames, tuple(kept), self.size), Contexts(self.frames, tuple(held_out), self.size)
 
-    def blocks(self) -> NDArray[np.int64]:
+    def blocks(self, largest: int = BLOCK) -> NDArray[np.int64]:
         """Return first frame and number of contexts (n_blocks, 2) of blocks of neighbouring contexts."""
         parts = [
-            np.stack([starts, np.minimum(BLOCK, last - starts)], axis=1)
+            np.stack([starts, np.minimum(largest, last - starts)], axis=1)
             for start, stop in self.segments
             if (last := stop - self.size + 1) > start
-            for starts in [np.arange(start, last, BLOCK, dtype=np.int64)]
+            for starts in [np.arange(start, last, largest, dtype=np.int64)]
         ]
         return np.concatenate(parts) if parts else np.empty((0, 2), np.int64)
 
     def groups(
         self, n_contexts: int, rng: np.random.Generator | None
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int32]]]:
-        """Yield groups of at most ``n_contexts`` contexts, in random order where a generator is given.
+        """Yield groups of about ``n_contexts`` contexts, in random order where a generator is given.
 
         Blocks are drawn at random, and the contexts of a group's blocks are mixed: a set that fits into one group is
         shuffled fully, a larger one is read in pieces of neighbouring frames.
@@ -81,20 +81,30 @@ class Contexts:
         frames : array, shape (n_group_frames, n_values)
             The group's frames; always of the same shape, zeros behind the last.
         starts : array of int, shape (n,)
-            First frame of each context of the group within ``frames``.
+            First frame of each context of the group within ``frames``: ``n_contexts`` of them up to `BLOCK` more, in
+            the last group what remains.
         """
-        blocks = self.blocks()
+        blocks = self.blocks(min(BLOCK, n_contexts))
+        n_frames = self._most_frames(blocks[:, 1], n_contexts)
         if rng is not None:
             blocks = blocks[rng.permutation(len(blocks))]
-        n_blocks = min(len(blocks), max(1, n_contexts // BLOCK))
-        length = BLOCK + self.size - 1
-        for first in range(0, len(blocks), n_blocks):
-            frames = np.zeros((n_blocks * length, self.frames.shape[1]), np.float32)
-            starts = []
-            for slot, (start, count) in enumerate(blocks[first : first + n_blocks]):
-                frames[slot * length : slot * length + count + self.size - 1] = self.frames[
-                    start : start + count + self.size - 1
-                ]
-                starts.append(slot * length + np.arange(count, dtype=np.int32))
+        first = 0
+        while first < len(blocks):
+            counts = np.cumsum(blocks[first:, 1])
+            stop = first + min(int(np.searchsorted(counts, n_contexts)) + 1, len(counts))
+            frames = np.zeros((n_frames, self.frames.shape[1]), np.float32)
+            starts, filled = [], 0
+            for start, count in blocks[first:stop]:
+                piece = self.frames[start : start + count + self.size - 1]
+                frames[filled : filled + len(piece)] = piece
+                starts.append(filled + np.arange(count, dtype=np.int32))
+                filled += len(piece)
             mixed = np.concatenate(starts)
             yield frames, rng.permutation(mixed) if rng is not None else mixed
+            first = stop
+
+    def _most_frames(self, counts: NDArray[np.int64], n_contexts: int) -> int:
+        """Return the most frames a group can have: that of the smallest blocks, which overlap the most."""
+        in_order = np.cumsum(np.sort(counts))
+        n_blocks = min(int(np.searchsorted(in_order, n_contexts)) + 1, len(counts))
+        return int(min(n_contexts + BLOCK, in_order[-1])) + n_blocks * (self.size - 1)

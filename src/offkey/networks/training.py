@@ -7,7 +7,7 @@ frames: against ``model.fit`` this saves the dispatch of each step and the copyi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,21 +125,13 @@ def _epochs_since_best(history: History) -> int:
 
 def _epoch(run_steps: Any, contexts: Contexts, batch_size: int, rng: np.random.Generator) -> float:
     total, n_steps = 0.0, 0
-    for frames, starts in _full_groups(contexts, batch_size, rng):
-        steps = len(starts) // batch_size
+    for frames, starts in contexts.groups(STEPS_PER_CALL * batch_size, rng):
+        steps = min(STEPS_PER_CALL, len(starts) // batch_size)
         batches = np.zeros((STEPS_PER_CALL, batch_size), np.int32)
         batches[:steps] = starts[: steps * batch_size].reshape(steps, batch_size)
         total += float(run_steps(frames, batches, np.int32(steps)))
         n_steps += steps
     return total / n_steps
-
-
-def _full_groups(
-    contexts: Contexts, batch_size: int, rng: np.random.Generator
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int32]]]:
-    for frames, starts in contexts.groups(STEPS_PER_CALL * batch_size, rng):
-        if len(starts) >= batch_size:
-            yield frames, starts
 
 
 def _validation_loss(measure: Any, contexts: Contexts, batch_size: int) -> float:

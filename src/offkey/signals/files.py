@@ -78,15 +78,19 @@ class SoundFile:
                 self.path, f"is truncated: its header states {size[1]} bytes of sound, the file holds {size[2]}."
             )
 
+        if self._file.format == "OGG" and not _ogg_ends(Path(self.path)):
+            raise ReadError(self.path, "is truncated: its last page does not end the stream.")
+
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Yield the samples from the start, as arrays (n_channels, n) of full scale [-1, 1]."""
         import soundfile
 
         n_decoded = max(1, DECODED_VALUES // self.n_channels)
         n_read = 0
-        self._file.seek(0)
         while True:
             try:
+                if n_read == 0:
+                    self._file.seek(0)
                 block = self._file.read(n_decoded, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
                 raise ReadError(
@@ -273,6 +277,15 @@ def _check_is_file(path: Path) -> None:
         if isinstance(error, ReadError):
             raise
         raise ReadError(path, f"cannot be opened ({_sentence(getattr(error, 'strerror', None) or error)}).") from error
+
+
+def _ogg_ends(path: Path) -> bool:
+    """Say whether the last page of an Ogg file ends its stream and is whole (RFC 3533, section 6)."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 65_307))  # the longest page
+        tail = file.read()
+    page = tail[tail.rfind(b"OggS") :]
+    return len(page) >= 27 and bool(page[5] & 4) and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])
 
 
 def _sentence(reason: Any) -> str:

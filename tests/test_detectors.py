@@ -1,0 +1,288 @@
+"""The contract of all detectors, and what each of them computes."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import oracles
+from offkey import detectors
+from offkey.detectors import Autoencoder, Detector, Gaussian, InterpolationAutoencoder, Level, NearestNeighbors
+from offkey.errors import InputError, NotFittedError, ShapeError, TrainingError
+from offkey.windows import WindowArray, WindowGrid
+
+NETWORKS = (Autoencoder, InterpolationAutoencoder)
+CLASSICAL = [
+    Level(),
+    Gaussian(),
+    NearestNeighbors(),
+    NearestNeighbors(n_neighbors=3),
+    NearestNeighbors(density_neighbors=4),
+]
+NETWORK_NAMES = [f"{kind.__name__}-{score}" for kind in NETWORKS for score in ("mse", "mahalanobis")]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[*CLASSICAL, *(pytest.param(name, marks=pytest.mark.slow) for name in NETWORK_NAMES)],
+    ids=lambda each: each if isinstance(each, str) else repr(each),
+)
+def fitted(request, normal_windows) -> Detector:
+    if isinstance(request.param, str):
+        return request.getfixturevalue("fitted_networks")[request.param]
+    return request.param.unfitted().fit(normal_windows)
+
+
+def test_every_detector_is_under_contract():
+    concrete = {getattr(detectors, name) for name in detectors.__all__} - {Detector}
+    assert concrete == {type(each) for each in CLASSICAL} | set(NETWORKS)
+
+
+def test_scores_are_finite_floats_one_for_each_window(fitted, normal_windows):
+    scores = fitted.anomaly_score(normal_windows + 0.5)
+    assert scores.shape == (60,)
+    assert scores.dtype == np.float64
+    assert np.isfinite(scores).all()
+    assert np.ptp(scores) > 0
+
+
+def test_stranger_windows_score_higher(fitted, normal_windows):
+    strange = normal_windows[:20].copy()
+    strange[:, :, ::2] += 40
+    assert np.median(fitted.anomaly_score(strange)) > fitted.anomaly_score(normal_windows).max()
+
+
+def test_a_windows_score_depends_on_nothing_else(fitted, normal_windows):
+    scores = fitted.anomaly_score(normal_windows)
+    order = np.random.default_rng(0).permutation(60)
+    np.testing.assert_array_equal(fitted.anomaly_score(normal_windows[order]), scores[order])
+    alone = np.concatenate([fitted.anomaly_score(normal_windows[i : i + 1]) for i in range(60)])
+    np.testing.assert_array_equal(alone, scores)
+    np.testing.assert_array_equal(fitted.anomaly_score(np.asfortranarray(normal_windows)), scores)
+
+
+def test_scoring_changes_nothing(fitted, normal_windows):
+    before = pickle.dumps(fitted)
+    copy = normal_windows.copy()
+    fitted.anomaly_score(normal_windows)
+    assert pickle.dumps(fitted) == before
+    np.testing.assert_array_equal(copy, normal_windows)
+
+
+def test_a_pickled_copy_scores_the_same(fitted, normal_windows):
+    copy = pickle.loads(pickle.dumps(fitted))  # noqa: S301
+    np.testing.assert_array_equal(copy.anomaly_score(normal_windows), fitted.anomaly_score(normal_windows))
+
+
+def test_absurd_windows_give_finite_scores(fitted, normal_windows):
+    shape = normal_windows.shape[1:]
+    for value in (0.0, -156.5, 1e30, -1e30, np.finfo(np.float32).max):
+        assert np.isfinite(fitted.anomaly_score(np.full((1, *shape), value, np.float32))).all()
+
+
+def test_lazy_windows_score_as_those_in_memory(fitted, normal_windows):
+    frames = normal_windows.reshape(-1, 10, 2)
+    lazy = WindowArray(frames, [(i, i + 12) for i in range(0, len(frames), 12)], WindowGrid(12, 6))
+    np.testing.assert_array_equal(fitted.anomaly_score(lazy), fitted.anomaly_score(normal_windows))
+
+
+def test_another_shape_is_refused_with_both_shapes(fitted, normal_windows):
+    for wrong in (normal_windows[:, :-1], normal_windows[:, :, :-1], normal_windows[..., :1]):
+        with pytest.raises(ShapeError) as caught:
+            fitted.anomaly_score(wrong)
+        assert str(wrong.shape[1:]) in str(caught.value)
+        assert "(12, 10, 2)" in str(caught.value)
+    with pytest.raises(ShapeError):
+        fitted.anomaly_score(normal_windows[0, 0, 0])
+
+
+def test_what_is_not_finite_is_refused(fitted, normal_windows):
+    wrong = normal_windows.copy()
+    wrong[3, 2, 1] = np.nan
+    with pytest.raises(InputError, match="NaN"):
+        fitted.anomaly_score(wrong)
+
+
+def test_no_windows_give_no_scores(fitted, normal_windows):
+    assert fitted.anomaly_score(normal_windows[:0]).shape == (0,)
+
+
+def test_scikit_learn_sees_an_outlier_estimator_with_its_own_signs(fitted, normal_windows):
+    scores = fitted.anomaly_score(normal_windows)
+    np.testing.assert_array_equal(fitted.score_samples(normal_windows), -scores)
+    np.testing.assert_array_equal(fitted.decision_function(normal_windows), -scores - fitted.offset_)
+    assert set(fitted.predict(normal_windows)) <= {-1, 1}
+    assert fitted.__sklearn_tags__().estimator_type == "outlier_detector"
+
+
+def test_parameters_are_stored_as_given_and_cloned():
+    from sklearn.base import clone
+
+    for kind in {type(each) for each in CLASSICAL} | set(NETWORKS):
+        detector = kind()
+        params = detector.get_params()
+        assert all(getattr(detector, name) is value for name, value in params.items())
+        assert clone(detector).get_params() == params
+        assert detector.set_params(**params) is detector
+        with pytest.raises(InputError, match="no parameter"):
+            detector.set_params(nonsense=1)
+        with pytest.raises(NotFittedError, match="Call fit"):
+            kind().anomaly_score(np.zeros((1, 12, 10, 2)))
+    assert repr(NearestNeighbors(n_neighbors=3)) == "NearestNeighbors(n_neighbors=3)"
+
+
+@pytest.mark.parametrize("detector", CLASSICAL, ids=repr)
+def test_two_dimensional_input_is_windows_of_one_frame(detector):
+    table = np.random.default_rng(0).normal(size=(50, 6))
+    flat = detector.unfitted().fit(table).anomaly_score(table)
+    cube = table[:, None, :, None]
+    np.testing.assert_array_equal(detector.unfitted().fit(cube).anomaly_score(cube), flat)
+
+
+@pytest.mark.parametrize("detector", CLASSICAL, ids=repr)
+def test_constant_training_data_gives_finite_scores(detector):
+    constant = np.full((10, 4, 3, 1), -20.0)
+    fitted = detector.unfitted().fit(constant)
+    assert np.isfinite(fitted.anomaly_score(constant)).all()
+    assert fitted.anomaly_score(constant + 1)[0] > fitted.anomaly_score(constant)[0]
+
+
+def test_level_is_the_robust_distance_of_the_mean(normal_windows):
+    detector = Level().fit(normal_windows)
+    levels = normal_windows.astype(float).mean(axis=(1, 2))
+    median = np.median(levels, axis=0)
+    spread = 1.4826 * np.median(np.abs(levels - median), axis=0)
+    expected = (np.abs(levels - median) / spread).max(axis=1)
+    np.testing.assert_allclose(detector.anomaly_score(normal_windows), expected, rtol=1e-6)
+
+
+def test_gaussian_is_scikit_learns_mahalanobis_distance(normal_windows):
+    from sklearn.covariance import LedoitWolf
+
+    spectra = normal_windows.astype(float).mean(axis=1).reshape(60, -1)
+    reference = LedoitWolf().fit(spectra)
+    scores = Gaussian().fit(normal_windows).anomaly_score(normal_windows)
+    np.testing.assert_allclose(scores**2, reference.mahalanobis(spectra), rtol=1e-5)
+
+
+def test_neighbors_are_the_nearest_spectra(normal_windows):
+    spectra = normal_windows.astype(float).mean(axis=1).reshape(60, -1)
+    train, test = spectra[:40], spectra[40:]
+    mean, scale = train.mean(axis=0), train.std(axis=0)
+    detector = NearestNeighbors(n_neighbors=3).fit(normal_windows[:40])
+    z, query = (train - mean) / scale, (test - mean) / scale
+    expected = [np.mean(oracles.neighbor_distances(z, q)[:3]) for q in query]
+    np.testing.assert_allclose(detector.anomaly_score(normal_windows[40:]), expected, rtol=1e-6)
+    left_out = [np.mean(oracles.neighbor_distances(np.delete(z, i, axis=0), z[i])[:3]) for i in range(40)]
+    np.testing.assert_allclose(detector.training_scores_, left_out, rtol=1e-6)
+    assert NearestNeighbors().fit(normal_windows).anomaly_score(normal_windows[:1])[0] == 0
+
+
+def test_density_normalisation_divides_by_each_references_own_distances(normal_windows):
+    spectra = normal_windows.astype(float).mean(axis=1).reshape(60, -1)
+    z = (spectra - spectra.mean(axis=0)) / spectra.std(axis=0)
+    density = [np.mean(oracles.neighbor_distances(np.delete(z, i, axis=0), z[i])[:4]) for i in range(60)]
+    query = normal_windows[:5] + 1
+    q = (query.astype(float).mean(axis=1).reshape(5, -1) - spectra.mean(axis=0)) / spectra.std(axis=0)
+    expected = [min(np.sqrt(((z - each) ** 2).sum(axis=1)) / density) for each in q]
+    scores = NearestNeighbors(density_neighbors=4).fit(normal_windows).anomaly_score(query)
+    np.testing.assert_allclose(scores, expected, rtol=1e-6)
+
+
+def test_too_few_windows_are_refused(normal_windows):
+    for detector in (Gaussian(), NearestNeighbors()):
+        with pytest.raises(ShapeError, match="at least 2"):
+            detector.fit(normal_windows[:1])
+        with pytest.raises(ShapeError, match="0 sample"):
+            detector.fit(normal_windows[:0])
+    with pytest.raises(InputError, match="n_neighbors"):
+        NearestNeighbors(n_neighbors=0).fit(normal_windows)
+
+
+@pytest.mark.slow
+def test_autoencoder_scores_as_keras_would(fitted_networks, normal_windows):
+    detector = fitted_networks["Autoencoder-mse"]
+    model = detector.network_.to_keras()
+    for window, score in zip(normal_windows[:3], detector.anomaly_score(normal_windows[:3]), strict=True):
+        flat = window.reshape(12, -1)
+        assert score == pytest.approx(oracles.autoencoder_score(flat, 5, lambda x: model(x, training=False)), rel=1e-4)
+
+
+@pytest.mark.slow
+def test_interpolation_predicts_the_centre_from_its_neighbours(fitted_networks, normal_windows):
+    detector = fitted_networks["InterpolationAutoencoder-mse"]
+    model = detector.network_.to_keras()
+    assert model.input_shape[-1] == 4 * 20
+    window = normal_windows[0].reshape(12, -1)
+    errors = []
+    for start in range(8):
+        piece = window[start : start + 5]
+        predicted = np.asarray(model(piece[[0, 1, 3, 4]].reshape(1, -1), training=False))
+        errors.append(np.mean((predicted[0] - piece[2]) ** 2))
+    assert detector.anomaly_score(normal_windows[:1])[0] == pytest.approx(np.mean(errors), rel=1e-4)
+
+
+@pytest.mark.slow
+def test_mahalanobis_is_of_the_mean_residual(fitted_networks, normal_windows):
+    from sklearn.covariance import LedoitWolf
+
+    detector = fitted_networks["Autoencoder-mahalanobis"]
+    model = detector.network_.to_keras()
+
+    def mean_residual(window):
+        contexts = np.stack([window.reshape(12, -1)[i : i + 5].reshape(-1) for i in range(8)])
+        residuals = contexts - np.asarray(model(contexts, training=False))
+        return residuals.reshape(-1, 20).astype(float).mean(axis=0)
+
+    rows = np.stack([mean_residual(window) for window in normal_windows])
+    expected = LedoitWolf().fit(rows).mahalanobis(rows)
+    np.testing.assert_allclose(detector.anomaly_score(normal_windows) ** 2, expected, rtol=1e-2)
+
+
+@pytest.mark.slow
+def test_autoencoder_takes_tables_and_interpolation_says_why_not():
+    pytest.importorskip("tensorflow")
+    table = np.random.default_rng(0).normal(size=(200, 6))
+    detector = Autoencoder(units=(8,), bottleneck=2, epochs=2, score="mse").fit(table)
+    assert detector.context_ == 1
+    assert np.isfinite(detector.anomaly_score(table)).all()
+    with pytest.raises(ShapeError, match="6 features"):
+        detector.anomaly_score(table[:, :5])
+    with pytest.raises(ShapeError, match="no neighbouring frames"):
+        InterpolationAutoencoder().fit(table)
+
+
+def test_networks_refuse_parameters_that_make_no_sense(normal_windows):
+    for detector, reason in (
+        (InterpolationAutoencoder(context=4), "odd"),
+        (Autoencoder(score="sum"), "mahalanobis"),
+        (Autoencoder(context=20), "12 frames"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            detector.fit(normal_windows)
+
+
+@pytest.mark.slow
+def test_a_keras_model_becomes_a_detector(normal_windows):
+    keras = pytest.importorskip("keras")
+    frames = normal_windows[..., :1]
+    inputs = keras.Input((50,))
+    model = keras.Model(inputs, keras.layers.Dense(50)(inputs))
+    detector = Autoencoder.from_keras(model, context=5)
+    expected = oracles.autoencoder_score(frames[0].reshape(12, -1), 5, lambda x: model(x, training=False))
+    assert detector.anomaly_score(frames[:1])[0] == pytest.approx(expected, rel=1e-4)
+    with pytest.raises(ShapeError):
+        detector.anomaly_score(normal_windows)
+    with pytest.raises(ShapeError, match="set context"):
+        Autoencoder.from_keras(model, context=7)
+
+
+@pytest.mark.slow
+def test_a_model_that_cannot_be_converted_exactly_is_refused():
+    keras = pytest.importorskip("keras")
+    from offkey.networks import Network
+
+    inputs = keras.Input((4,))
+    outputs = keras.layers.Dense(4, kernel_initializer=keras.initializers.Constant(np.nan))(inputs)
+    with pytest.raises(TrainingError, match="differs"):
+        Network.convert(keras.Model(inputs, outputs), np.ones((3, 4), np.float32))
