@@ -152,14 +152,14 @@ def test_only_fitted_state_can_be_set(saved):
 
 def test_your_own_detector_is_saved_and_must_be_named(pump_clips, tmp_path):
     from offkey.detectors import Detector
-    from offkey.detectors.base import time_mean
+    from offkey.detectors.base import time_statistics
 
     class Loudest(Detector):
         def _fit(self, windows):
-            self.normal_ = float(time_mean(windows).max())
+            self.normal_ = float(time_statistics(windows).max())
 
         def _score(self, windows):
-            return time_mean(windows).max(axis=1) - self.normal_
+            return time_statistics(windows).max(axis=1) - self.normal_
 
     path = tmp_path / "own.offkey"
     pipeline = offkey.Pipeline(Loudest(), window_s=0.5).fit(pump_clips)

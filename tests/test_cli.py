@@ -108,14 +108,14 @@ def test_fit_takes_tables_settings_and_other_detectors(machine, tmp_path):
 
 OWN = """
 from offkey.detectors import Detector
-from offkey.detectors.base import time_mean
+from offkey.detectors.base import time_statistics
 
 class Loudest(Detector):
     def _fit(self, windows):
-        self.normal_ = float(time_mean(windows).max())
+        self.normal_ = float(time_statistics(windows).max())
 
     def _score(self, windows):
-        return time_mean(windows).max(axis=1) - self.normal_
+        return time_statistics(windows).max(axis=1) - self.normal_
 """
 
 

@@ -18,6 +18,8 @@ CLASSICAL = [
     NearestNeighbors(),
     NearestNeighbors(n_neighbors=3),
     NearestNeighbors(density_neighbors=4),
+    Gaussian(statistics=("mean",)),
+    NearestNeighbors(statistics=("mean", "std", "max")),
 ]
 NETWORK_NAMES = [f"{kind.__name__}-{score}" for kind in NETWORKS for score in ("mse", "mahalanobis")]
 
@@ -159,10 +161,26 @@ def test_level_is_the_robust_distance_of_the_mean(normal_windows):
 def test_gaussian_is_scikit_learns_mahalanobis_distance(normal_windows):
     from sklearn.covariance import LedoitWolf
 
-    spectra = normal_windows.astype(float).mean(axis=1).reshape(60, -1)
+    both = [pool(normal_windows.astype(float), axis=1).reshape(60, -1) for pool in (np.mean, np.std)]
+    spectra = np.concatenate(both, axis=1)
     reference = LedoitWolf().fit(spectra)
     scores = Gaussian().fit(normal_windows).anomaly_score(normal_windows)
     np.testing.assert_allclose(scores**2, reference.mahalanobis(spectra), rtol=1e-5)
+
+
+def test_windows_of_one_recording_do_not_count_as_independent(normal_windows):
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    frames = normal_windows.reshape(-1, 10, 2)
+    lazy = WindowArray(frames, [(i, i + 24) for i in range(0, len(frames), 24)], WindowGrid(12, 6))
+    spectra = lazy[:].astype(float).mean(axis=1).reshape(len(lazy), -1)
+    per_recording = spectra.reshape(30, 3, -1).mean(axis=1)
+    shrinkage = ledoit_wolf_shrinkage(per_recording)
+    covariance = np.cov(spectra.T, bias=True)
+    covariance = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / 20 * np.eye(20)
+    off = spectra - spectra.mean(axis=0)
+    expected = np.sqrt(np.einsum("nd,de,ne->n", off, np.linalg.inv(covariance), off))
+    np.testing.assert_allclose(Gaussian(statistics=("mean",)).fit(lazy).anomaly_score(lazy), expected, rtol=1e-5)
 
 
 def test_neighbors_are_the_nearest_spectra(normal_windows):
@@ -195,6 +213,8 @@ def test_too_few_windows_are_refused(normal_windows):
             detector.fit(normal_windows[:1])
         with pytest.raises(ShapeError, match="0 sample"):
             detector.fit(normal_windows[:0])
+    with pytest.raises(InputError, match="'std'"):
+        Gaussian(statistics=("median",)).fit(normal_windows)
     with pytest.raises(InputError, match="n_neighbors"):
         NearestNeighbors(n_neighbors=0).fit(normal_windows)
 

@@ -7,7 +7,7 @@ A new detector is one file: subclass `Detector`, write ``__init__`` (which only 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
@@ -17,7 +17,7 @@ from offkey.errors import InputError, ShapeError
 from offkey.parameters import Parameterized
 from offkey.windows import WindowArray
 
-__all__ = ["Detector", "Windows", "batches", "mahalanobis", "time_mean", "whitening"]
+__all__ = ["Detector", "Windows", "batches", "groups_of", "mahalanobis", "time_statistics", "whitening"]
 
 Windows = NDArray[np.floating[Any]] | WindowArray
 """Windows (n_windows, n_frames, n_bands, n_channels), in memory or read when asked for."""
@@ -192,26 +192,69 @@ def batches(windows: Windows) -> Iterator[NDArray[np.floating[Any]]]:
         yield windows[start : start + size]
 
 
-def time_mean(windows: Windows) -> NDArray[np.float64]:
-    """Return the mean spectrum (n_windows, n_bands * n_channels) of each window."""
-    means = [batch.mean(axis=1, dtype=np.float64).reshape(len(batch), -1) for batch in batches(windows)]
-    return np.concatenate(means)
+def time_statistics(windows: Windows, names: Sequence[str] = ("mean",)) -> NDArray[np.float64]:
+    """Return statistics over time of each band and channel, (n_windows, n_names * n_bands * n_channels).
+
+    Parameters
+    ----------
+    windows : array, shape (n_windows, n_frames, n_bands, n_channels)
+        Read some at a time.
+    names : sequence of str
+        Of ``"mean"``, ``"std"`` and ``"max"``.
+
+    Raises
+    ------
+    InputError
+        If a name is none of these.
+    """
+    kinds: dict[str, Callable[[NDArray[np.floating[Any]]], Any]] = {
+        "mean": lambda batch: batch.mean(axis=1, dtype=np.float64),
+        "std": lambda batch: batch.std(axis=1, dtype=np.float64),
+        "max": lambda batch: batch.max(axis=1),
+    }
+    if not names or not set(names) <= set(kinds):
+        raise InputError(f"The statistics {names!r} were given. Use some of {', '.join(map(repr, kinds))}.")
+    rows = [
+        np.concatenate([kinds[name](batch).reshape(len(batch), -1) for name in names], axis=1)
+        for batch in batches(windows)
+    ]
+    return np.concatenate(rows).astype(np.float64, copy=False)
 
 
-def whitening(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def whitening(
+    rows: NDArray[np.float64], groups: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean (d,) and whitening matrix (d, d) of rows (n, d), by the Ledoit-Wolf covariance.
 
-    Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices".
+    Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices". Their amount of
+    shrinkage assumes independent rows; windows of one recording are not, so where ``groups`` (n,) tells them apart, it
+    is that of the groups' means.
     """
     from scipy.linalg import cholesky, solve_triangular
-    from sklearn.covariance import ledoit_wolf
+    from sklearn.covariance import ledoit_wolf_shrinkage
 
     mean = rows.mean(axis=0)
-    covariance, _ = ledoit_wolf(rows - mean, assume_centered=True)
+    centred = rows - mean
+    independent = centred if groups is None else _group_means(centred, groups)
+    shrinkage = ledoit_wolf_shrinkage(independent, assume_centered=True) if len(independent) > 1 else 1.0
     size = len(mean)
-    smallest = max(1e-9 * float(np.trace(covariance)) / size, 1e-12)
-    root = cholesky(covariance + smallest * np.eye(size), lower=True)
-    return mean, solve_triangular(root, np.eye(size), lower=True)
+    covariance = centred.T @ centred / len(rows)
+    variance = float(np.trace(covariance)) / size
+    covariance *= 1 - shrinkage
+    covariance += (shrinkage * variance + max(1e-9 * variance, 1e-12)) * np.eye(size)
+    return mean, solve_triangular(cholesky(covariance, lower=True), np.eye(size), lower=True)
+
+
+def groups_of(windows: Windows) -> NDArray[np.int64] | None:
+    """Return which recording each window comes from, where that is known."""
+    return windows.groups if isinstance(windows, WindowArray) else None
+
+
+def _group_means(rows: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    order = np.argsort(groups, kind="stable")
+    _, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
+    means = np.add.reduceat(rows[order], starts, axis=0) / counts[:, None]
+    return np.asarray(means - means.mean(axis=0))
 
 
 def mahalanobis(

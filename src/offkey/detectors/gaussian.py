@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector, Windows, mahalanobis, time_mean, whitening
+from offkey.detectors.base import Detector, Windows, groups_of, mahalanobis, time_statistics, whitening
 from offkey.errors import ShapeError
 
 __all__ = ["Gaussian"]
@@ -15,17 +16,23 @@ __all__ = ["Gaussian"]
 
 @final
 class Gaussian(Detector):
-    """Mahalanobis distance of a window's mean spectrum from the normal ones, with a Ledoit-Wolf covariance.
+    """Mahalanobis distance of a window's time-pooled spectrum from the normal ones, with a Ledoit-Wolf covariance.
 
-    Hears any lasting change of the spectrum, tones and bands alike; deaf to changes that leave the mean spectrum as it
-    is (a rhythm that stumbles). Fits in milliseconds. Ledoit and Wolf 2004; channels are seen together.
+    Hears any lasting change of the spectrum, tones and bands alike, and of how much each band fluctuates; deaf to
+    changes that leave both as they are (a rhythm that stumbles). Fits in milliseconds. Channels are seen together.
+
+    Parameters
+    ----------
+    statistics : sequence of str
+        What is pooled over time: of ``"mean"``, ``"std"`` and ``"max"``.
 
     Attributes
     ----------
-    mean_ : array, shape (n_bands * n_channels,)
-        Normal mean spectrum.
-    whitening_ : array, shape (n_bands * n_channels, n_bands * n_channels)
-        Inverse Cholesky factor of the covariance: the distance is the norm of ``whitening_ @ (spectrum - mean_)``.
+    mean_ : array, shape (n_values,)
+        Normal pooled spectrum; ``n_values`` is statistics times bands times channels.
+    whitening_ : array, shape (n_values, n_values)
+        Inverse Cholesky factor of the covariance (Ledoit and Wolf 2004): the distance is the norm of
+        ``whitening_ @ (spectrum - mean_)``.
 
     Examples
     --------
@@ -38,13 +45,16 @@ class Gaussian(Detector):
     True
     """
 
-    def __init__(self) -> None:
-        pass
+    def __init__(self, statistics: Sequence[str] = ("mean", "std")) -> None:
+        self.statistics = statistics
 
     def _fit(self, windows: Windows) -> None:
         if len(windows) < 2:
             raise ShapeError(f"1 sample (shape={windows.shape}) was given; a covariance needs at least 2. Give more.")
-        self.mean_, self.whitening_ = whitening(time_mean(windows))
+        self.mean_, self.whitening_ = whitening(self._pooled(windows), groups_of(windows))
 
     def _score(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        return mahalanobis(time_mean(windows), self.mean_, self.whitening_)
+        return mahalanobis(self._pooled(windows), self.mean_, self.whitening_)
+
+    def _pooled(self, windows: Windows) -> NDArray[np.float64]:
+        return time_statistics(windows, self.statistics)

@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector, Windows, time_mean
+from offkey.detectors.base import Detector, Windows, time_statistics
 
 __all__ = ["Level"]
 
@@ -50,4 +50,4 @@ class Level(Detector):
 
 def _levels(windows: Windows) -> NDArray[np.float64]:
     n_bands, n_channels = windows.shape[2:]
-    return np.asarray(time_mean(windows).reshape(-1, n_bands, n_channels).mean(axis=1))
+    return np.asarray(time_statistics(windows).reshape(-1, n_bands, n_channels).mean(axis=1))

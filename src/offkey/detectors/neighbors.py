@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector, Windows, time_mean
+from offkey.detectors.base import Detector, Windows, time_statistics
 from offkey.errors import InputError, ShapeError
 
 __all__ = ["NearestNeighbors"]
@@ -15,12 +16,14 @@ __all__ = ["NearestNeighbors"]
 
 @final
 class NearestNeighbors(Detector):
-    """Mean Euclidean distance of a window's mean spectrum to its nearest normal ones.
+    """Mean Euclidean distance of a window's time-pooled spectrum to its nearest normal ones.
 
-    Each band is standardised by its mean and standard deviation over the training windows.
+    Each value is standardised by its mean and standard deviation over the training windows.
 
     Parameters
     ----------
+    statistics : sequence of str
+        What is pooled over time: of ``"mean"``, ``"std"`` and ``"max"``.
     n_neighbors : int
         How many neighbours are averaged.
     density_neighbors : int, optional
@@ -30,9 +33,9 @@ class NearestNeighbors(Detector):
 
     Attributes
     ----------
-    mean_, scale_ : array, shape (n_bands * n_channels,)
+    mean_, scale_ : array, shape (n_values,)
         Standardisation.
-    references_ : array, shape (n_windows, n_bands * n_channels)
+    references_ : array, shape (n_windows, n_values)
         Standardised normal spectra.
     density_ : array, shape (n_windows,)
         What distances to each reference are divided by.
@@ -49,7 +52,13 @@ class NearestNeighbors(Detector):
     True
     """
 
-    def __init__(self, n_neighbors: int = 1, density_neighbors: int | None = None) -> None:
+    def __init__(
+        self,
+        statistics: Sequence[str] = ("mean",),
+        n_neighbors: int = 1,
+        density_neighbors: int | None = None,
+    ) -> None:
+        self.statistics = statistics
         self.n_neighbors = n_neighbors
         self.density_neighbors = density_neighbors
 
@@ -61,7 +70,7 @@ class NearestNeighbors(Detector):
             raise ShapeError(f"1 sample (shape={windows.shape}) was given; neighbours need at least 2. Give more.")
         from scipy.spatial.distance import cdist
 
-        spectra = time_mean(windows)
+        spectra = time_statistics(windows, self.statistics)
         self.mean_ = spectra.mean(axis=0)
         scale = spectra.std(axis=0)
         self.scale_ = np.where(scale > 1e-9 * np.maximum(1.0, np.abs(self.mean_)), scale, 1.0)
@@ -76,7 +85,7 @@ class NearestNeighbors(Detector):
         self.training_scores_ = _smallest(distances / self.density_, n_others).mean(axis=1)
 
     def _score(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        spectra = (time_mean(windows) - self.mean_) / self.scale_
+        spectra = (time_statistics(windows, self.statistics) - self.mean_) / self.scale_
         return np.array([self._distance(spectrum) for spectrum in spectra])
 
     def _distance(self, spectrum: NDArray[np.float64]) -> float:

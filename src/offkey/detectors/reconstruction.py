@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector, Windows, batches, mahalanobis, whitening
+from offkey.detectors.base import Detector, Windows, batches, groups_of, mahalanobis, whitening
 from offkey.errors import InputError, ShapeError
 from offkey.networks import Contexts, Network, dense_autoencoder, train
 
@@ -83,7 +83,7 @@ class FrameNetwork(Detector):
         self.network_ = Network.convert(model, np.asarray(self._inputs_and_targets(some)[0]))
         if self.score == "mahalanobis":
             residuals = [self._mean_residuals(batch) for batch in batches(windows)]
-            self.residual_mean_, self.residual_whitening_ = whitening(np.concatenate(residuals))
+            self.residual_mean_, self.residual_whitening_ = whitening(np.concatenate(residuals), groups_of(windows))
 
     @final
     def _some_inputs(self, contexts: Contexts) -> NDArray[np.float32]:

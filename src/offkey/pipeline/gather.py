@@ -159,12 +159,13 @@ def choose_grid(
             f"A window of {n_samples / rate:g} s is shorter than one frame ({feature.n_fft / rate:g} s at {rate} Hz). "
             "Use a longer window or a smaller n_fft."
         )
-    hop = max(1, n_frames // 2) if hop_s is None else max(1, round(hop_s * rate / feature.hop_length))
-    if hop > n_frames:
+    if hop_s is not None and round(hop_s * rate) > n_samples:
         raise InputError(
-            f"A hop of {hop_s} s was given for windows of {n_samples / rate:g} s, which would leave sound unheard. "
+            f"A hop of {hop_s:g} s was given for windows of {n_samples / rate:g} s, which would leave sound unheard. "
             "Use a hop of at most the window's length."
         )
+    hop = n_frames // 2 if hop_s is None else round(hop_s * rate / feature.hop_length)
+    hop = min(max(1, hop), n_frames)
     if window_s is None:
         notes.append(
             f"Windows of {n_samples / rate:g} s, every {hop * feature.hop_length / rate:.3g} s "
