@@ -88,7 +88,7 @@ def test_evaluate_prints_figures(machine, tmp_path):
 def test_info_tells_what_is_inside(machine):
     done = offkey("info", "pump.offkey", cwd=machine)
     assert done.returncode == 0
-    for words in ("Gaussian()", "LogMel()", "8000 Hz", "Conformal(rate=0.05)", "24 recordings", "sha256"):
+    for words in ("NearestNeighbors()", "LogMel()", "8000 Hz", "Conformal(rate=0.05)", "24 recordings", "sha256"):
         assert words in done.stdout
     document = json.loads(offkey("info", "pump.offkey", "--json", cwd=machine).stdout)
     assert document["clips"]["n_recordings"] == 24

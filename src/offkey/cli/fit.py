@@ -21,8 +21,8 @@ def fit(
     normal: Annotated[list[Path], typer.Argument(help="Recordings of normal sound: files, folders or one CSV table.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The bundle to write.")],
     detector: Annotated[
-        str, typer.Option(help="gaussian, nearest-neighbors, level, autoencoder, ..., or my_file.py:MyDetector.")
-    ] = "gaussian",
+        str, typer.Option(help="nearest-neighbors, gaussian, level, autoencoder, ..., or my_file.py:MyDetector.")
+    ] = "nearest-neighbors",
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter of the detector, such as epochs=20.")
     ] = None,

@@ -29,7 +29,8 @@ class NearestNeighbors(Detector):
     density_neighbors : int, optional
         Divide the distance to each normal spectrum by that spectrum's own mean distance to so many neighbours (local
         density normalisation; Wilkinghoff et al. 2025, arXiv 2509.10951, where it is 4): helps where some kinds of
-        normal sound are rarer or more spread than others.
+        normal sound are rarer or more spread than others. It needs many recordings: of a few dozen, one that is alone
+        in its kind is divided by its large distances, and lets everything pass.
 
     Attributes
     ----------
@@ -54,7 +55,7 @@ class NearestNeighbors(Detector):
 
     def __init__(
         self,
-        statistics: Sequence[str] = ("mean",),
+        statistics: Sequence[str] = ("mean", "std"),
         n_neighbors: int = 1,
         density_neighbors: int | None = None,
     ) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from offkey import bundle
 from offkey.decisions import Conformal, Threshold, segments
-from offkey.detectors import Detector, Gaussian
+from offkey.detectors import Detector, NearestNeighbors
 from offkey.errors import BundleError, InputError, NotFittedError, ReadError
 from offkey.features import Feature, LogMel
 from offkey.parameters import Parameterized
@@ -39,7 +39,7 @@ class Pipeline(Parameterized):
     Parameters
     ----------
     detector : Detector, optional
-        What scores windows; `Gaussian` if not given.
+        What scores windows; `NearestNeighbors` if not given.
     features : Feature, optional
         The front end; `LogMel` with its defaults if not given.
     rate : int, optional
@@ -167,7 +167,7 @@ class Pipeline(Parameterized):
         windows = WindowArray(gathered.store.frames, chosen, gathered.grid)
         threshold = self.threshold or Conformal()
         rate = threshold.get_params().get("rate", 0.01)
-        fitted = fit_and_score(self.detector or Gaussian(), windows, rate, self.seed)
+        fitted = fit_and_score(self.detector or NearestNeighbors(), windows, rate, self.seed)
         self.features_ = gathered.feature
         self.grid_ = gathered.grid
         self.n_channels_ = gathered.n_channels
