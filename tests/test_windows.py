@@ -85,7 +85,7 @@ def test_the_store_lies_on_a_disk_not_in_memory(tmp_path, monkeypatch):
     with FrameStore(3, 2) as store:
         assert store.directory == tmp_path / "named"
     monkeypatch.delenv("OFFKEY_TMPDIR")
-    monkeypatch.setattr(windows.tempfile, "gettempdir", lambda: "/in-memory")
+    monkeypatch.setattr("tempfile.gettempdir", lambda: "/in-memory")
     monkeypatch.setattr(windows, "_file_system", lambda folder: "tmpfs" if folder == Path("/in-memory") else "ext4")
     assert windows._disk_folder() != Path("/in-memory")
 

@@ -13,7 +13,6 @@ import io
 import json
 import math
 import os
-import secrets
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +68,7 @@ def write(bundle: Bundle, path: str | os.PathLike[str]) -> None:
     document = {"format": FORMAT, "members": digests, **bundle.document}
     members = {DOCUMENT: json.dumps(document, indent=1, allow_nan=True).encode(), **members}
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
     try:
         with open(temporary, "xb") as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +70,9 @@ class FrameStore:
         directory: str | os.PathLike[str] | None = None,
         expected_bytes: int = 0,
     ) -> None:
+        import shutil  # dear to import; scoring does without
+        import tempfile
+
         self.directory = Path(directory) if directory else _disk_folder()
         self.directory.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.directory).free
@@ -224,6 +225,8 @@ def pool(scores: NDArray[np.float64], pooling: str = "mean") -> float:
 
 def _disk_folder() -> Path:
     """Return a folder for large temporary files that is not in memory."""
+    import tempfile
+
     named = os.environ.get("OFFKEY_TMPDIR")
     if named:
         return Path(named)

@@ -24,17 +24,32 @@ class FrameNetwork(Detector):
     """What both autoencoders share: contexts in, predicted frames out, residuals to scores."""
 
     cross_fit: ClassVar[bool] = False
-    context: int
-    units: Sequence[int]
-    bottleneck: int
-    batch_norm: bool
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    validation: float
-    patience: int | None
-    score: str
-    seed: int
+
+    def __init__(
+        self,
+        context: int = 5,
+        units: Sequence[int] = (128, 128, 128, 128),
+        bottleneck: int = 8,
+        batch_norm: bool = True,
+        epochs: int = 100,
+        batch_size: int = 512,
+        learning_rate: float = 1e-3,
+        validation: float = 0.0,
+        patience: int | None = None,
+        score: str = "mahalanobis",
+        seed: int = 0,
+    ) -> None:
+        self.context = context
+        self.units = units
+        self.bottleneck = bottleneck
+        self.batch_norm = batch_norm
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation = validation
+        self.patience = patience
+        self.score = score
+        self.seed = seed
 
     @abstractmethod
     def _inputs_and_targets(self, contexts: Any) -> tuple[Any, Any]:
@@ -57,8 +72,7 @@ class FrameNetwork(Detector):
         if self.validation:
             contexts, held_out = contexts.split(self.validation, self.seed)
         some = self._some_inputs(contexts)
-        with np.errstate(over="ignore"):
-            inputs, targets = (part.shape[1] for part in self._inputs_and_targets(some))
+        inputs, targets = (part.shape[1] for part in self._inputs_and_targets(some))
         model = dense_autoencoder(
             inputs,
             targets,
@@ -147,32 +161,6 @@ class Autoencoder(FrameNetwork):
         Mean squared errors while training.
     """
 
-    def __init__(
-        self,
-        context: int = 5,
-        units: Sequence[int] = (128, 128, 128, 128),
-        bottleneck: int = 8,
-        batch_norm: bool = True,
-        epochs: int = 100,
-        batch_size: int = 512,
-        learning_rate: float = 1e-3,
-        validation: float = 0.0,
-        patience: int | None = None,
-        score: str = "mahalanobis",
-        seed: int = 0,
-    ) -> None:
-        self.context = context
-        self.units = units
-        self.bottleneck = bottleneck
-        self.batch_norm = batch_norm
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.validation = validation
-        self.patience = patience
-        self.score = score
-        self.seed = seed
-
     @classmethod
     def from_keras(cls, model: Any, context: int = 5) -> Autoencoder:
         """Take an existing Keras model as a fitted detector that scores by mean squared error.
@@ -235,32 +223,6 @@ class InterpolationAutoencoder(FrameNetwork):
     loss_, validation_loss_ : array, shape (n_epochs,)
         Mean squared errors while training.
     """
-
-    def __init__(
-        self,
-        context: int = 5,
-        units: Sequence[int] = (128, 128, 128, 128),
-        bottleneck: int = 8,
-        batch_norm: bool = True,
-        epochs: int = 100,
-        batch_size: int = 512,
-        learning_rate: float = 1e-3,
-        validation: float = 0.0,
-        patience: int | None = None,
-        score: str = "mahalanobis",
-        seed: int = 0,
-    ) -> None:
-        self.context = context
-        self.units = units
-        self.bottleneck = bottleneck
-        self.batch_norm = batch_norm
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.validation = validation
-        self.patience = patience
-        self.score = score
-        self.seed = seed
 
     def _fit(self, windows: Windows) -> None:
         if self.context < 3 or self.context % 2 == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from functools import cached_property
 from typing import Any, Self, final
 
@@ -16,11 +17,10 @@ __all__ = ["LogMel", "hz_to_mel", "mel_filter_bank", "mel_to_hz"]
 
 logger = logging.getLogger(__name__)
 
-FRAMES_PER_TRANSFORM = 104
-"""Frames transformed at once: few enough that their spectra stay in the processor's cache."""
+FRAMES_AT_ONCE = 320
+"""Frames transformed at once: many enough that calls cost little, few enough for the processor's cache."""
 
-FRAMES_PER_PRODUCT = 4 * FRAMES_PER_TRANSFORM
-"""Spectra put through the filter bank at once: enough that the call costs little beside its work."""
+MOST_WORKSPACES = 8
 
 FAINT = 1e-6
 """Frames with a band fainter than this part of the power of their loudest are transformed in double precision, as
@@ -126,7 +126,7 @@ class LogMel(Feature):
         """
         self._check(rate)
         fmax = rate / 2 if self.fmax is None else self.fmax
-        for cached in ("_sparse_bank", "_has_lines", "_lines_outside"):
+        for cached in ("_sparse_bank", "_has_lines", "_lines_outside", "_of_thread"):
             vars(self).pop(cached, None)
         self.rate_ = rate
         self.n_bands_ = self.n_mels
@@ -170,48 +170,62 @@ class LogMel(Feature):
         """Turn samples (n_channels, n_samples) into decibels (n_frames, n_mels, n_channels); never pads."""
         self._require_fitted()
         n_frames = max(0, 1 + (samples.shape[1] - self.n_fft) // self.hop_length)
-        mel = np.empty((len(samples), self.n_mels, n_frames), np.float32)
+        mel = np.empty((n_frames, self.n_mels, len(samples)), np.float32)
         if n_frames:
             for channel, signal in enumerate(samples):
-                self._write_mel(np.ascontiguousarray(signal, np.float32), mel[channel])
-        decibels = np.ascontiguousarray(mel.transpose(2, 1, 0))
-        np.maximum(decibels, np.float32(self.eps), out=decibels)
-        np.log10(decibels, out=decibels)
-        decibels *= np.float32(20 / self.power)
+                self._write_mel(np.ascontiguousarray(signal, np.float32), mel[:, :, channel])
+        np.maximum(mel, np.float32(self.eps), out=mel)
+        np.log10(mel, out=mel)
+        mel *= np.float32(20 / self.power)
         if self.top_db is not None:
-            np.maximum(decibels, decibels.max(axis=1, keepdims=True) - np.float32(self.top_db), out=decibels)
-        return decibels
+            np.maximum(mel, mel.max(axis=1, keepdims=True) - np.float32(self.top_db), out=mel)
+        return mel
 
     def _write_mel(self, signal: NDArray[np.float32], mel: NDArray[np.float32]) -> None:
-        """Write the mel spectra of a signal (n_samples,) to ``mel`` (n_mels, n_frames)."""
-        step, n_frames = signal.itemsize, mel.shape[1]
-        frames = np.ndarray((n_frames, self.n_fft), np.float32, signal, 0, (self.hop_length * step, step))
+        """Write the mel spectra of a signal (n_samples,) to ``mel`` (n_frames, n_mels)."""
+        step = signal.itemsize
+        frames = np.ndarray((len(mel), self.n_fft), np.float32, signal, 0, (self.hop_length * step, step))
         window = self.window_.astype(np.float32)
-        for start in range(0, n_frames, FRAMES_PER_PRODUCT):
-            some = slice(start, start + FRAMES_PER_PRODUCT)
+        for start in range(0, len(mel), FRAMES_AT_ONCE):
+            some = slice(start, start + FRAMES_AT_ONCE)
             spectrum = self._spectrum(frames[some], window)
-            piece = mel[:, some]
-            piece[:] = self._sparse_bank @ spectrum
-            faint = np.flatnonzero(self._is_faint(spectrum, piece))
+            bands = self._sparse_bank @ spectrum
+            faint = np.flatnonzero(self._is_faint(spectrum, bands))
             if len(faint):
-                piece[:, faint] = self._sparse_bank @ self._spectrum(frames[some][faint], self.window_)
+                bands[:, faint] = self._sparse_bank @ self._spectrum(frames[some][faint], self.window_)
+            mel[some] = bands.T
 
     def _spectrum(self, frames: NDArray[np.float32], window: NDArray[Any]) -> NDArray[np.float32]:
-        """Return spectra (n_lines, n_frames) of frames (n_frames, n_fft), computed as precisely as ``window`` is."""
+        """Return spectra (n_lines, n_frames) of frames (n_frames, n_fft), computed as precisely as ``window`` is.
+
+        The result lies in the workspace: it is valid until the next call.
+        """
         from scipy.fft import rfft
 
-        spectrum = np.empty((1 + self.n_fft // 2, len(frames)), np.float32)
-        windowed = np.empty((min(FRAMES_PER_TRANSFORM, len(frames)), self.n_fft), window.dtype)
-        for start in range(0, len(frames), FRAMES_PER_TRANSFORM):
-            some = slice(start, start + FRAMES_PER_TRANSFORM)
-            piece = frames[some]
-            lines = rfft(np.multiply(piece, window, out=windowed[: len(piece)]), axis=1, overwrite_x=True)
-            parts = lines.view(window.dtype)  # real and imaginary parts in turn
-            np.square(parts, out=parts)
-            spectrum[:, some] = (parts[:, ::2] + parts[:, 1::2]).T
-        if self.power != 2.0:
-            np.power(spectrum, np.float32(self.power / 2), out=spectrum)
+        windowed, magnitude, spectrum = self._workspace(window.dtype, len(frames))
+        lines = rfft(np.multiply(frames, window, out=windowed), axis=1, overwrite_x=True)
+        np.abs(lines, out=magnitude)
+        if self.power == 2.0:
+            np.square(magnitude.T, out=spectrum, casting="same_kind")
+        else:
+            np.power(magnitude.T, self.power, out=spectrum, casting="same_kind")
         return spectrum
+
+    def _workspace(self, dtype: Any, n_frames: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]]:
+        """Return this thread's arrays for ``n_frames`` frames; the system may take long to hand out fresh ones."""
+        key = (np.dtype(dtype).char, n_frames)
+        arrays = self._of_thread.__dict__.setdefault("arrays", {})
+        if key not in arrays:
+            n_lines = 1 + self.n_fft // 2
+            if len(arrays) >= MOST_WORKSPACES:
+                arrays.clear()
+            arrays[key] = (
+                np.empty((n_frames, self.n_fft), dtype),
+                np.empty((n_frames, n_lines), dtype),
+                np.empty((n_lines, n_frames), np.float32),
+            )
+        workspace: tuple[NDArray[Any], NDArray[Any], NDArray[np.float32]] = arrays[key]
+        return workspace
 
     def _is_faint(self, spectrum: NDArray[np.float32], mel: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Say of each frame whether a band lies so far below the loudest that single precision would be heard."""
@@ -221,6 +235,10 @@ class LogMel(Feature):
         if len(outside):
             np.maximum(loudest, outside.max(axis=0) * self.filter_bank_.max(), out=loudest)
         return np.asarray(bands.min(axis=0) < loudest * np.float32(FAINT ** (self.power / 2)))
+
+    @cached_property
+    def _of_thread(self) -> threading.local:
+        return threading.local()
 
     @cached_property
     def _sparse_bank(self) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import warnings
 from pathlib import Path
@@ -58,6 +57,8 @@ class Network:
         TrainingError
             If the two differ by more than that, or give values that are not finite.
         """
+        import tempfile
+
         import_keras()
         with tempfile.TemporaryDirectory(prefix="offkey-") as folder:
             tflite_path, keras_path = Path(folder, "network.tflite"), Path(folder, "network.keras")
@@ -93,6 +94,8 @@ class Network:
 
     def to_keras(self) -> Any:
         """Return the Keras model."""
+        import tempfile
+
         keras = import_keras()
         with tempfile.TemporaryDirectory(prefix="offkey-") as folder:
             path = Path(folder, "network.keras")

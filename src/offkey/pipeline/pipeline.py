@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self, final
 
 import numpy as np
@@ -340,6 +338,8 @@ def load(path: str | os.PathLike[str], *, detectors: Sequence[type[Detector]] = 
 
 
 def _provenance(gathered: Gathered, n_recordings: int, seed: int) -> dict[str, Any]:
+    import platform
+
     return {
         "offkey": __version__,
         "python": platform.python_version(),
@@ -356,6 +356,8 @@ _PACKAGES = ("numpy", "scipy", "scikit-learn", "soundfile", "soxr", "ai-edge-lit
 
 
 def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # dear to import; scoring does without
+
     try:
         return version(package)
     except PackageNotFoundError:
