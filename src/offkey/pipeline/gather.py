@@ -131,7 +131,9 @@ def too_short(n_samples: int, feature: Feature, grid: WindowGrid) -> str:
     """Say that a recording of ``n_samples`` does not fill a window."""
     rate = feature.fitted_state["rate_"]
     window_s = feature.n_samples(grid.n_frames) / rate
-    return f"lasts {n_samples / rate:.3g} s, shorter than a window of {window_s:.3g} s."
+    return (
+        f"lasts {n_samples / rate:.3g} s, shorter than a window of {window_s:.3g} s; use shorter windows to include it."
+    )
 
 
 def choose_grid(
