@@ -143,6 +143,27 @@ def test_documents_that_make_no_sense_are_refused(saved, key, value):
     reason_for(saved)
 
 
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("grid", "hop"), 0), (("grid", "n_frames"), -1), (("grid", "n_frames"), 2**40), (("n_channels",), 0),
+        (("clip_calibration", "unit_windows"), 0), (("features", "params", "hop_length"), 0),
+        (("features", "state", "rate_"), 0), (("detector", "params", "statistics"), ["mean"]),
+        (("clip_calibration", "threshold", "state", "threshold_"), None),
+        (("clip_calibration", "threshold", "state", "threshold_"), float("nan")), (("params", "pooling"), "sum"),
+    ],
+)  # fmt: skip
+def test_numbers_that_make_no_sense_are_refused_when_loading(saved, where, value):
+    document = json.loads(members_of(saved)["pipeline.json"])
+    inner = document
+    for key in where[:-1]:
+        inner = inner[key]
+    assert where[-1] in inner
+    inner[where[-1]] = value
+    change_document(saved, **document)
+    reason_for(saved)
+
+
 def test_only_fitted_state_can_be_set(saved):
     detector = json.loads(members_of(saved)["pipeline.json"])["detector"]
     detector["state"]["anomaly_score"] = 1

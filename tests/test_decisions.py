@@ -105,7 +105,7 @@ def test_rates_lie_between_0_and_1(kind, rate):
 
 def test_a_calibration_leaves_the_given_threshold_alone():
     given_threshold = Conformal(0.1)
-    calibration = Calibration.on(SCORES, given_threshold, 3, 200)
+    calibration = Calibration.on(SCORES, given_threshold, 3)
     assert given_threshold.fitted_state == {}
     assert calibration.is_anomaly(1e9) is True
     assert calibration.p_value([1e9])[0] == 1 / 201

@@ -60,7 +60,9 @@ def test_a_windows_score_depends_on_nothing_else(fitted, normal_windows):
     np.testing.assert_array_equal(fitted.anomaly_score(normal_windows[order]), scores[order])
     alone = np.concatenate([fitted.anomaly_score(normal_windows[i : i + 1]) for i in range(60)])
     np.testing.assert_array_equal(alone, scores)
-    np.testing.assert_array_equal(fitted.anomaly_score(np.asfortranarray(normal_windows)), scores)
+    fortran = np.asfortranarray(normal_windows)
+    np.testing.assert_array_equal(fitted.anomaly_score(fortran), scores)
+    np.testing.assert_array_equal(fitted.anomaly_score(fortran[3:4]), scores[3:4])
 
 
 def test_scoring_changes_nothing(fitted, normal_windows):
@@ -78,8 +80,11 @@ def test_a_pickled_copy_scores_the_same(fitted, normal_windows):
 
 def test_absurd_windows_give_finite_scores(fitted, normal_windows):
     shape = normal_windows.shape[1:]
-    for value in (0.0, -156.5, 1e30, -1e30, np.finfo(np.float32).max):
-        assert np.isfinite(fitted.anomaly_score(np.full((1, *shape), value, np.float32))).all()
+    for value in (0.0, -156.5, 1e30, -1e30, 3e38, 1e308):
+        assert np.isfinite(fitted.anomaly_score(np.full((1, *shape), value))).all()
+        mixed = np.full((1, *shape), value)
+        mixed[:, ::2] *= -1
+        assert np.isfinite(fitted.anomaly_score(mixed)).all()
 
 
 def test_lazy_windows_score_as_those_in_memory(fitted, normal_windows):
@@ -194,6 +199,21 @@ def test_neighbors_are_the_nearest_spectra(normal_windows):
     left_out = [np.mean(oracles.neighbor_distances(np.delete(z, i, axis=0), z[i])[:3]) for i in range(40)]
     np.testing.assert_allclose(detector.training_scores_, left_out, rtol=1e-6)
     assert NearestNeighbors().fit(normal_windows).anomaly_score(normal_windows[:1])[0] == 0
+
+
+def test_neighbors_are_found_in_blocks_as_in_one(normal_windows, monkeypatch):
+    whole = NearestNeighbors(density_neighbors=4).fit(normal_windows)
+    monkeypatch.setattr("offkey.detectors.neighbors.BLOCK_BYTES", 8 * 60 * 7)
+    in_blocks = NearestNeighbors(density_neighbors=4).fit(normal_windows)
+    np.testing.assert_array_equal(whole.training_scores_, in_blocks.training_scores_)
+
+
+def test_a_failed_fit_leaves_nothing_behind(normal_windows):
+    detector = Gaussian()
+    with pytest.raises(ShapeError):
+        detector.fit(normal_windows[:1])
+    with pytest.raises(NotFittedError):
+        detector.anomaly_score(normal_windows)
 
 
 def test_density_normalisation_divides_by_each_references_own_distances(normal_windows):

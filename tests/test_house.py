@@ -10,8 +10,8 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 # From the top of the house to its bottom: a room may import those above it, and its own modules.
 ROOMS = [
-    "version", "errors", "parameters", "progress", "signals", "features", "windows", "networks", "detectors",
-    "decisions", "bundle", "pipeline", "datasets", "evaluation", "plots", "cli",
+    "version", "errors", "parameters", "progress", "recordings", "signals", "features", "windows", "networks",
+    "detectors", "decisions", "bundle", "pipeline", "datasets", "evaluation", "plots", "cli",
 ]  # fmt: skip
 
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "core", "misc", "manager"}

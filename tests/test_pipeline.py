@@ -192,8 +192,8 @@ def test_a_rate_finer_than_the_data_supports_is_reported(pump_clips):
     pipeline = Pipeline(window_s=0.5, threshold=Conformal(0.001)).fit(pump_clips)
     threshold = pipeline.clip_calibration_.threshold
     assert threshold.supported_rate_ == 1 / 25
-    assert threshold.threshold_ == pipeline.training_[0].score
-    assert any("support 0.04" in note and "999 clips" in note for note in pipeline.notes_)
+    assert threshold.threshold_ == pipeline.clip_calibration_.reference.max()
+    assert any("support 0.04" in note and "999 would do" in note for note in pipeline.notes_)
 
 
 def test_cheap_detectors_are_scored_out_of_fold(pump_clips):
@@ -305,3 +305,60 @@ def test_a_keras_model_is_only_calibrated(pump_clips, tmp_path):
     assert all(entry.is_held_out for entry in pipeline.training_)
     pipeline.save(tmp_path / "keras.offkey")
     assert offkey.load(tmp_path / "keras.offkey").decide(pump_clips[0]) == pipeline.decide(pump_clips[0])
+
+
+def test_the_same_recording_twice_counts_once(pump_clips, tmp_path):
+    for i, clip in enumerate(pump_clips[:8]):
+        write(clip, tmp_path / f"{i}.wav")
+    write(pump_clips[0], tmp_path / "copy.wav")
+    pipeline = Pipeline(window_s=0.5).fit([tmp_path, tmp_path / "3.wav"])
+    assert pipeline.provenance_["n_recordings"] == 8
+    assert [failure.reason for failure in pipeline.failures_] == [f"holds the same samples as {tmp_path / '0.wav'}."]
+
+
+def test_windows_of_one_recording_do_not_count_as_recordings():
+    rng = np.random.default_rng(0)
+    clips = [Clip(rng.normal(0, 0.1, n), 8000, source=str(i)) for i, n in enumerate([4000, 4000, 4000, 80_000, 80_000])]
+    pipeline = Pipeline(window_s=0.5, threshold=Conformal(0.01)).fit(clips)
+    for calibration in (pipeline.clip_calibration_, pipeline.window_calibration_):
+        assert calibration.n_recordings == len(calibration.reference) == 5
+        assert calibration.threshold.supported_rate_ == 1 / 6
+
+
+def test_clips_without_names_are_dropped_one_by_one(pump_clips):
+    clips = [Clip(clip.samples, clip.rate) for clip in pump_clips]
+    pipeline = Pipeline(window_s=0.5).fit(clips, drop_strangest=2)
+    assert pipeline.provenance_["n_recordings"] == 22
+
+
+def test_scoring_a_table_scores_every_row(pipeline, pump_clips, tmp_path):
+    import pandas as pd
+
+    rows = []
+    for i, split in enumerate(["train", "test", "test"]):
+        write(pump_clips[i], tmp_path / f"{i}.wav")
+        rows.append({"path": str(tmp_path / f"{i}.wav"), "split": split, "label": "1"})
+    assert len(list(pipeline.score(pd.DataFrame(rows)))) == 3
+    with pytest.raises(InputError, match="no normal recordings"):
+        Pipeline().fit(pd.DataFrame(rows))
+
+
+def test_excluding_what_is_not_there_is_a_mistake(pump_clips, tmp_path):
+    for i, clip in enumerate(pump_clips[:6]):
+        write(clip, tmp_path / f"{i}.wav")
+    with pytest.raises(InputError, match="not among the recordings"):
+        Pipeline(window_s=0.5).fit(tmp_path, exclude=[tmp_path / "typo.wav"])
+
+
+def test_rates_far_apart_are_refused_and_long_low_rates_stay_small(pipeline):
+    far = Clip(np.random.default_rng(0).normal(0, 0.1, 100_000), 8)
+    (failure,) = pipeline.score([far])
+    assert "more than 256 times" in failure.reason
+    low = Clip(np.random.default_rng(0).normal(0, 0.1, 3000), 100)
+    assert pipeline.decide(low).duration_s == pytest.approx(30)
+
+
+def test_a_short_recording_is_marked(pipeline, pump_clips):
+    assert not pipeline.decide(pump_clips[0]).is_short
+    part = Clip(pump_clips[0].samples[:, :5000], 8000)
+    assert pipeline.decide(part).is_short

@@ -2,7 +2,8 @@
 
 A bundle is read without executing anything in it: JSON, and plain arrays without pickles. Members are stored
 uncompressed
-(no bombs), never unpacked to disk (no path traversal), known by name, and checked by SHA-256. Writing is atomic.
+(no bombs), never unpacked to disk (no path traversal), known by name, and checked by SHA-256 (the document, which holds
+the digests, by the zip's own checksum). Writing is atomic.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ def write(bundle: Bundle, path: str | os.PathLike[str]) -> None:
     document = {"format": FORMAT, "members": digests, **bundle.document}
     members = {DOCUMENT: json.dumps(document, indent=1, allow_nan=True).encode(), **members}
     target = Path(path)
+    if target.is_dir():
+        raise BundleError(f"{path}: is a folder. Name a file, such as {target / 'pump.offkey'}.")
     temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
     try:
         with open(temporary, "xb") as file:

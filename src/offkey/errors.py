@@ -79,3 +79,7 @@ class MissingExtraError(OffkeyError, ImportError):
         super().__init__(
             f"{purpose} needs {module}, which is not installed. Install it with: pip install 'offkey[{extra}]'"
         )
+        self._given = module, extra, purpose
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
+        return type(self), self._given

@@ -74,14 +74,21 @@ class FrameStore:
         import tempfile
 
         self.directory = Path(directory) if directory else _disk_folder()
-        self.directory.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(self.directory).free
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(self.directory).free
+            self._file = tempfile.TemporaryFile(prefix="offkey-", suffix=".frames", dir=self.directory)  # noqa: SIM115
+        except OSError as error:
+            raise InputError(
+                f"The frames cannot be kept in {self.directory} ({error.strerror}). "
+                "Name a folder that can be written with the variable OFFKEY_TMPDIR."
+            ) from error
         if expected_bytes > free:
+            self._file.close()
             raise InputError(
                 f"The frames need {expected_bytes / 1e9:.1f} GB, {self.directory} has {free / 1e9:.1f} GB free. "
                 "Free some space, or name another disk with the variable OFFKEY_TMPDIR."
             )
-        self._file = tempfile.TemporaryFile(prefix="offkey-", suffix=".frames", dir=self.directory)  # noqa: SIM115
         self._shape = (n_bands, n_channels)
         self._bounds = [0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -49,26 +50,50 @@ def options(
 
 
 def main() -> None:
-    """Run the command line: exit status 0 done, 1 anomaly found (if asked for), 2 bad usage or input."""
+    """Run the command line: exit status 0 done, 1 anomaly found (if asked for), 2 bad usage or input, or a failure."""
     debug = "--debug" in sys.argv[1:]
     if not debug:
         _silence_native_stderr()
-    logging.basicConfig(level=logging.DEBUG if debug else logging.CRITICAL, format="%(name)s: %(message)s")
+    _show_logs(debug)
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show must not end the batch
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        status = app(standalone_mode=False)
     except OffkeyError as error:
         if debug:
             raise
         note(f"offkey: {error}")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        if debug:
-            raise
+        status = 2
+    except Exception as error:
+        status = _usage_status(error)
+        if status is None:
+            if debug:
+                raise
+            note(
+                f"offkey: unexpected {type(error).__name__}: {error}. Run offkey --debug ... and report what it shows."
+            )
+            status = 2
+    sys.exit(status or 0)
+
+
+def _usage_status(error: Exception) -> int | None:
+    """Return the exit status of what the parser of the command line raises: bad usage is shown, Ctrl-C is said."""
+    if hasattr(error, "show") and hasattr(error, "exit_code"):
+        error.show()
+        return int(error.exit_code)
+    if type(error).__name__ == "Abort":
         note("offkey: interrupted.")
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has gone, as in `offkey score ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(141)
+        return 130
+    return None
+
+
+def _show_logs(debug: bool) -> None:
+    """Show what the library warns of; what `fit` lists as notes and failures is shown there."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(name)s: %(message)s")
+    for package, level in (("", logging.CRITICAL), ("offkey.features", logging.WARNING)):
+        if not debug:
+            logging.getLogger(package or None).setLevel(level)
 
 
 def _silence_native_stderr() -> None:

@@ -38,9 +38,17 @@ __all__ = [
 ]
 
 
+READER_GONE = 141
+"""Exit status where the reader of our output has gone (as in ``offkey score ... | head``): that of SIGPIPE."""
+
+
 def say(text: str = "") -> None:
     """Print a result."""
-    typer.echo(text)
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise SystemExit(READER_GONE) from None
 
 
 def note(text: str) -> None:
@@ -50,7 +58,7 @@ def note(text: str) -> None:
 
 def print_json(thing: Any) -> None:
     """Print a result for machines; values that are not finite become null."""
-    typer.echo(json.dumps(_finite(thing), indent=1, ensure_ascii=False))
+    say(json.dumps(_finite(thing), indent=1, ensure_ascii=False))
 
 
 def _finite(thing: Any) -> Any:

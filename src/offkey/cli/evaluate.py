@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offkey.cli.console import load_pipeline, note, print_json, progress, say
+from offkey.cli.console import load_pipeline, note, print_json, progress, say, write_table
 
 if TYPE_CHECKING:
     from offkey.evaluation import Report
@@ -37,12 +38,14 @@ def evaluate(
     table = read_labelled(labelled)
     with progress():
         report = run(pipeline, table)
-    if csv is not None:
-        report.to_csv(csv)
     if as_json:
         print_json(json.loads(report.to_json()))
     else:
         tell_figures(report)
+    if csv is not None:
+        write_table([asdict(row) for row in report.rows], csv)
+    if report.n_unlabelled:
+        note(f"{report.n_unlabelled} recordings have no label; they are in no figure.")
     for failure in report.failures:
         note(f"not scored: {failure}")
     if report.failures:

@@ -36,7 +36,7 @@ def fit(
     drop_strangest: Annotated[
         int, typer.Option(help="Leave out so many of the strangest recordings and fit again.", min=0)
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Of splits and networks.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of splits and networks.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Learn from recordings of normal sound, and write a bundle.
@@ -48,6 +48,8 @@ def fit(
     chosen = make_detector(detector, setting or [])
     if "seed" in chosen.get_params() and not any(each.startswith("seed=") for each in setting or []):
         chosen.set_params(seed=seed)
+    if out.is_dir():
+        raise InputError(f"{out} is a folder. Name the bundle's file, such as {out / 'pump.offkey'}.")
     if not out.parent.is_dir():
         raise InputError(f"The folder {out.parent} does not exist. Make it, or write the bundle elsewhere.")
     pipeline = Pipeline(
@@ -130,8 +132,7 @@ def _tell(pipeline: Pipeline, out: Path) -> None:
         promise = f" (false-alarm rate {outcome['supported_false_alarm_rate']:.2%})"
     calibration = pipeline.clip_calibration_
     say(
-        f"Threshold {outcome['threshold']:.4g}{promise}, from {len(calibration.reference)} scores of "
-        f"{calibration.n_recordings} recordings that were held out."
+        f"Threshold {outcome['threshold']:.4g}{promise}, from {calibration.n_recordings} recordings that were held out."
     )
     say("Strangest training recordings (listen to them; --drop-strangest N leaves them out):")
     for entry in outcome["strangest"]:

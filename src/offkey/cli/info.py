@@ -36,7 +36,7 @@ def info(
     say(f"front end   {document['features']}")
     say(f"signal      {document['rate']} Hz, {document['n_channels']} channel(s)")
     say(f"window      {document['window_s']:.3f} s, every {document['hop_s']:.3f} s; pooled by {document['pooling']}")
-    say(_calibration_line("clips", clips, f"{clips['unit_windows']} windows each"))
+    say(_calibration_line("clips", clips, f"{clips['unit_windows']} window(s) each"))
     say(_calibration_line("windows", windows, "in streams"))
     minutes = provenance["duration_s"] / 60
     say(f"trained on  {provenance['n_recordings']} recordings, {minutes:.1f} min; seed {provenance['seed']}")
@@ -76,7 +76,6 @@ def _describe_calibration(calibration: Calibration) -> dict[str, Any]:
         "rule": repr(calibration.threshold),
         "supported_false_alarm_rate": state["supported_rate_"],
         "unit_windows": calibration.unit_windows,
-        "n_scores": len(calibration.reference),
         "n_recordings": calibration.n_recordings,
     }
 
@@ -86,5 +85,5 @@ def _calibration_line(name: str, calibration: dict[str, Any], unit: str) -> str:
     promise = f", false-alarm rate {rate:.2%}" if rate == rate else ""  # NaN: none is promised
     return (
         f"{name:10}  threshold {calibration['threshold']:.4g} by {calibration['rule']}{promise}; {unit}; "
-        f"{calibration['n_scores']} scores of {calibration['n_recordings']} held-out recordings"
+        f"{calibration['n_recordings']} held-out recordings"
     )

@@ -58,6 +58,9 @@ def score(
     else:
         threshold = pipeline.clip_calibration_.threshold.fitted_state["threshold_"]
         say(f"{n_anomalies} of {len(decisions)} recordings are anomalies (threshold {threshold:.4g}).")
+    n_resampled = sum(decision.source_rate != pipeline.rate_ for decision in decisions)
+    if n_resampled:
+        note(f"{n_resampled} of {len(recordings)} recordings were resampled to {pipeline.rate_} Hz.")
     if failures:
         note(f"{len(failures)} of {len(recordings)} recordings could not be scored.")
     if fail_on_anomaly and n_anomalies:
@@ -67,7 +70,8 @@ def score(
 
 
 def _tell(decision: Decision, windows: bool) -> None:
-    say(_line(decision, decision.source))
+    mark = "  (shorter than the calibration clips)" if decision.is_short else ""
+    say(_line(decision, decision.source + mark))
     if windows:
         for window in decision.scored_windows:
             say(_line(window, f"  {window.start_s:.2f}-{window.stop_s:.2f} s"))
@@ -85,7 +89,7 @@ def _rows(decision: Decision, windows: bool) -> list[dict[str, Any]]:
 
 
 def _clip(decision: Decision) -> dict[str, Any]:
-    names = ("score", "p_value", "threshold", "is_anomaly", "duration_s")
+    names = ("score", "p_value", "threshold", "is_anomaly", "duration_s", "is_short")
     return {name: getattr(decision, name) for name in names}
 
 

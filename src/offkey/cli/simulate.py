@@ -25,7 +25,7 @@ def simulate(
     normal: Annotated[int, typer.Option(help="Normal clips to test on.", min=0)] = 30,
     anomalies: Annotated[int, typer.Option(help="Faulty clips to test on.", min=0)] = 30,
     duration: Annotated[str, typer.Option(help="Length of a clip.")] = "10s",
-    rate: Annotated[int, typer.Option(help="Rate in hertz.", min=1000)] = 16_000,
+    rate: Annotated[int, typer.Option(help="Rate in hertz.", min=8000)] = 16_000,
     snr: Annotated[float, typer.Option(help="Machine over noise, in dB.")] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,

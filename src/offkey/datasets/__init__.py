@@ -4,7 +4,8 @@ from offkey.datasets.dcase import is_dcase2020, read_dcase2020
 from offkey.datasets.faults import FAULTS
 from offkey.datasets.folder import read_labelled, read_normal_and_abnormal
 from offkey.datasets.simulate import MACHINES, simulate, simulate_clip
-from offkey.datasets.table import check_table, make_table, read_table
+from offkey.datasets.table import make_table, read_table
+from offkey.recordings import check_table
 
 __all__ = [
     "FAULTS",

@@ -33,7 +33,7 @@ def read_dcase2020(path: str | os.PathLike[str]) -> Any:
     Returns
     -------
     recordings table
-        ``section`` is the machine id, such as ``id_00``; ``split`` the folder.
+        ``section`` is the machine id, such as ``id_00``; ``split`` the folder. Files with other names have no label.
 
     Raises
     ------
@@ -43,20 +43,18 @@ def read_dcase2020(path: str | os.PathLike[str]) -> Any:
     rows = []
     for file in find(path):
         name = _NAME_2020.match(file.stem)
-        if name is None:
-            continue
         split = file.parent.name if file.parent.name in ("train", "test") else None
         machine = file.parent.parent.name if split else file.parent.name
         rows.append(
             {
                 "path": str(file),
                 "machine": machine,
-                "section": name["section"],
+                "section": name["section"] if name else None,
                 "split": split,
-                "label": _LABELS[name["label"]],
+                "label": _LABELS[name["label"]] if name else None,
             }
         )
-    if not rows:
+    if all(row["section"] is None for row in rows):
         raise InputError(
             f"{path}: holds no file with a DCASE 2020 name. Give <machine>/train/normal_id_00_00000000.wav."
         )

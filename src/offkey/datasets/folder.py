@@ -38,6 +38,8 @@ def read_labelled(path: str | os.PathLike[str]) -> Any:
 def read_normal_and_abnormal(path: str | os.PathLike[str]) -> Any:
     """Read a folder whose recordings lie in folders ``normal`` and ``anomaly`` (or ``abnormal``, ``fault``).
 
+    Recordings elsewhere have no label.
+
     Raises
     ------
     InputError
@@ -48,10 +50,9 @@ def read_normal_and_abnormal(path: str | os.PathLike[str]) -> Any:
     for file in find(root):
         parts = file.relative_to(root).parts[:-1]
         labels = {_LABELS[part.lower()] for part in parts if part.lower() in _LABELS}
-        if len(labels) == 1:
-            section = next((part for part in parts if re.fullmatch(r"id_\d+", part)), None)
-            rows.append({"path": str(file), "label": labels.pop(), "section": section})
-    if not rows:
+        section = next((part for part in parts if re.fullmatch(r"id_\d+", part)), None)
+        rows.append({"path": str(file), "label": labels.pop() if len(labels) == 1 else None, "section": section})
+    if all(row["label"] is None for row in rows):
         raise InputError(
             f"{path}: holds no labelled recordings. Put them into folders named 'normal' and 'anomaly', give them "
             "DCASE 2020 names (normal_id_00_00000000.wav), or write a CSV with the columns path and label."

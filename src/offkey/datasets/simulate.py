@@ -22,6 +22,8 @@ __all__ = ["MACHINES", "Machine", "simulate", "simulate_clip"]
 
 Samples = NDArray[np.float64]
 
+LOWEST_RATE = 8000
+
 
 def _fan(running: Running, unit: np.random.Generator) -> Samples:
     """Return a blade passing tone with harmonics, and flow noise."""
@@ -107,10 +109,12 @@ def simulate_clip(
     Raises
     ------
     InputError
-        If the machine or fault is unknown.
+        If the machine or fault is unknown, or the rate below 8 kHz.
     """
     if machine not in MACHINES:
         raise InputError(f"The machine {machine!r} was asked for. There are: {', '.join(MACHINES)}.")
+    if rate < LOWEST_RATE:
+        raise InputError(f"A rate of {rate} Hz was asked for. Synthetic machines need at least {LOWEST_RATE} Hz.")
     kind = MACHINES[machine]
     if fault is not None and fault not in kind.faults:
         raise InputError(f"The fault {fault!r} was asked for. A {machine} can have: {', '.join(kind.faults)}.")

@@ -20,25 +20,28 @@ class Calibration:
 
     Parameters
     ----------
-    reference : array, shape (n,)
-        Calibration scores in ascending order, of recordings that the detector was not trained on.
+    reference : array, shape (n_recordings,)
+        Calibration scores in ascending order, one of each recording (or block of a long one) that the detector was not
+        trained on: those of one recording depend on each other, and would promise more than they know.
     threshold : Threshold
         Fitted on them.
     unit_windows : int
         Windows whose pooled score is decided as one.
-    n_recordings : int
-        Recordings (or blocks of a long one) that the scores come from.
     """
 
     reference: NDArray[np.float64]
     threshold: Threshold
     unit_windows: int
-    n_recordings: int
 
     @classmethod
-    def on(cls, scores: NDArray[np.float64], threshold: Threshold, unit_windows: int, n_recordings: int) -> Calibration:
-        """Fit a copy of ``threshold`` on scores (n,)."""
-        return cls(np.sort(scores), threshold.unfitted().fit(scores), unit_windows, n_recordings)
+    def on(cls, scores: NDArray[np.float64], threshold: Threshold, unit_windows: int) -> Calibration:
+        """Fit a copy of ``threshold`` on scores (n_recordings,)."""
+        return cls(np.sort(scores), threshold.unfitted().fit(scores), unit_windows)
+
+    @property
+    def n_recordings(self) -> int:
+        """Number of recordings that the scores come from."""
+        return len(self.reference)
 
     def p_value(self, scores: Any) -> NDArray[np.float64]:
         """Return conformal p-values of scores."""

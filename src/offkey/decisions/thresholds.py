@@ -24,7 +24,7 @@ class Threshold(Parameterized, ABC):
         The boundary, in the unit of the scores.
     supported_rate_ : float
         The false-alarm rate that the calibration scores support: the one asked for, or the finest they can show; NaN
-        where no rate is promised.
+        where nothing is promised.
     """
 
     @final
@@ -122,7 +122,7 @@ class EmpiricalQuantile(Threshold):
         return float(np.quantile(scores, 1 - _checked(self.rate)))
 
     def _supported_rate(self, n: int) -> float:
-        return max(self.rate, 1 / (n + 1))
+        return math.nan
 
 
 @final
@@ -161,7 +161,7 @@ class GammaTail(Threshold):
         return boundary
 
     def _supported_rate(self, n: int) -> float:
-        return self.rate
+        return math.nan
 
 
 @final

@@ -17,13 +17,14 @@ from offkey.errors import InputError, ShapeError
 from offkey.parameters import Parameterized
 from offkey.windows import WindowArray
 
-__all__ = ["Detector", "Windows", "batches", "groups_of", "mahalanobis", "time_statistics", "whitening"]
+__all__ = ["Detector", "Windows", "batches", "bounded", "groups_of", "mahalanobis", "time_statistics", "whitening"]
 
 Windows = NDArray[np.floating[Any]] | WindowArray
 """Windows (n_windows, n_frames, n_bands, n_channels), in memory or read when asked for."""
 
 BATCH_BYTES = 32_000_000
 N_OFFSET_WINDOWS = 1000
+LARGEST_VALUE = 1e100
 LARGEST_SCORE = 1e300
 """Larger scores (of absurd input) are limited to this, so that all scores are finite."""
 
@@ -74,7 +75,12 @@ class Detector(Parameterized, ABC):
         if is_table:
             self.n_features_in_ = windows.shape[2]
         self.window_shape_: tuple[int | None, ...] = windows.shape[1:]
-        self._fit(windows)
+        try:
+            self._fit(windows)
+        except BaseException:
+            for name in self.fitted_state:
+                delattr(self, name)
+            raise
         some = np.linspace(0, len(windows) - 1, min(len(windows), N_OFFSET_WINDOWS)).astype(int)
         self.offset_ = -float(np.quantile(self._training_scores(windows, some), 0.9))
         return self
@@ -189,7 +195,7 @@ def batches(windows: Windows) -> Iterator[NDArray[np.floating[Any]]]:
     """Yield windows in memory, some at a time."""
     size = max(1, BATCH_BYTES // max(1, 8 * int(np.prod(windows.shape[1:]))))
     for start in range(0, len(windows), size):
-        yield windows[start : start + size]
+        yield np.ascontiguousarray(windows[start : start + size])
 
 
 def time_statistics(windows: Windows, names: Sequence[str] = ("mean",)) -> NDArray[np.float64]:
@@ -214,11 +220,17 @@ def time_statistics(windows: Windows, names: Sequence[str] = ("mean",)) -> NDArr
     }
     if not names or not set(names) <= set(kinds):
         raise InputError(f"The statistics {names!r} were given. Use some of {', '.join(map(repr, kinds))}.")
-    rows = [
-        np.concatenate([kinds[name](batch).reshape(len(batch), -1) for name in names], axis=1)
-        for batch in batches(windows)
-    ]
-    return np.concatenate(rows).astype(np.float64, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows = [
+            np.concatenate([kinds[name](batch).reshape(len(batch), -1) for name in names], axis=1)
+            for batch in batches(windows)
+        ]
+    return bounded(np.concatenate(rows).astype(np.float64, copy=False))
+
+
+def bounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Limit values to what can be squared and added up; what overflowed before becomes the limit."""
+    return np.clip(np.nan_to_num(values, copy=False, nan=LARGEST_VALUE), -LARGEST_VALUE, LARGEST_VALUE)
 
 
 def whitening(

@@ -13,6 +13,8 @@ from offkey.errors import InputError, ShapeError
 
 __all__ = ["NearestNeighbors"]
 
+BLOCK_BYTES = 32_000_000
+
 
 @final
 class NearestNeighbors(Detector):
@@ -65,25 +67,33 @@ class NearestNeighbors(Detector):
 
     def _fit(self, windows: Windows) -> None:
         for name, value in (("n_neighbors", self.n_neighbors), ("density_neighbors", self.density_neighbors)):
-            if value is not None and value < 1:
-                raise InputError(f"{name}={value} was given. It must be at least 1.")
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise InputError(f"{name}={value!r} was given. It must be a whole number of at least 1.")
         if len(windows) < 2:
             raise ShapeError(f"1 sample (shape={windows.shape}) was given; neighbours need at least 2. Give more.")
-        from scipy.spatial.distance import cdist
-
         spectra = time_statistics(windows, self.statistics)
         self.mean_ = spectra.mean(axis=0)
         scale = spectra.std(axis=0)
         self.scale_ = np.where(scale > 1e-9 * np.maximum(1.0, np.abs(self.mean_)), scale, 1.0)
         self.references_ = (spectra - self.mean_) / self.scale_
-        distances = cdist(self.references_, self.references_)
-        np.fill_diagonal(distances, np.inf)
         self.density_ = np.ones(len(spectra))
         if self.density_neighbors is not None:
-            n_density = min(self.density_neighbors, len(spectra) - 1)
-            self.density_ = np.maximum(_smallest(distances, n_density).mean(axis=1), 1e-9)
-        n_others = min(self.n_neighbors, len(spectra) - 1)
-        self.training_scores_ = _smallest(distances / self.density_, n_others).mean(axis=1)
+            self.density_ = np.maximum(self._leave_one_out(self.density_neighbors), 1e-9)
+        self.training_scores_ = self._leave_one_out(self.n_neighbors)
+
+    def _leave_one_out(self, n_neighbors: int) -> NDArray[np.float64]:
+        """Return each reference's mean distance to its nearest others, some references at a time."""
+        from scipy.spatial.distance import cdist
+
+        n = len(self.references_)
+        means = np.empty(n)
+        n_at_once = max(1, BLOCK_BYTES // (8 * n))
+        for start in range(0, n, n_at_once):
+            rows = np.arange(start, min(start + n_at_once, n))
+            distances = cdist(self.references_[rows], self.references_) / self.density_
+            distances[rows - start, rows] = np.inf
+            means[rows] = _smallest(distances, min(n_neighbors, n - 1)).mean(axis=1)
+        return means
 
     def _score(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         spectra = (time_statistics(windows, self.statistics) - self.mean_) / self.scale_

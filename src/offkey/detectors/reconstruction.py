@@ -16,6 +16,7 @@ from offkey.networks import Contexts, Network, dense_autoencoder, train
 __all__ = ["Autoencoder", "InterpolationAutoencoder"]
 
 SCORES = ("mse", "mahalanobis")
+LARGEST_FRAME_VALUE = 1e30
 N_COMPARED = 512
 """Contexts on which a converted network is compared with the trained one."""
 
@@ -59,6 +60,8 @@ class FrameNetwork(Detector):
     def _fit_network(self, windows: Windows, context: int) -> None:
         if self.score not in SCORES:
             raise InputError(f"score={self.score!r} was given. Use one of {', '.join(map(repr, SCORES))}.")
+        if not 0 <= self.validation < 1:
+            raise InputError(f"validation={self.validation} was given. It must be at least 0 and below 1.")
         if windows.shape[1] < context:
             raise ShapeError(
                 f"Windows of {windows.shape[1]} frames were given to a network that sees {context} at once. "
@@ -92,6 +95,7 @@ class FrameNetwork(Detector):
             patience=self.patience,
             seed=self.seed,
         )
+        self.is_interrupted_ = history.interrupted
         self.loss_ = np.array(history.loss)
         self.validation_loss_ = np.array(history.validation_loss)
         self.network_ = Network.convert(model, np.asarray(self._inputs_and_targets(some)[0]))
@@ -118,7 +122,8 @@ class FrameNetwork(Detector):
     @final
     def _residuals(self, window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Return target less prediction (n_contexts, n_target_frames, n_values) of a window."""
-        frames = window.reshape(len(window), -1).astype(np.float32)
+        flat = window.reshape(len(window), -1)
+        frames = np.clip(flat, -LARGEST_FRAME_VALUE, LARGEST_FRAME_VALUE).astype(np.float32, copy=False)
         contexts = np.lib.stride_tricks.sliding_window_view(frames, self.context_, axis=0).transpose(0, 2, 1)
         inputs, targets = self._inputs_and_targets(contexts)
         residuals = np.asarray(targets, np.float64) - self.network_(inputs)
@@ -159,6 +164,8 @@ class Autoencoder(FrameNetwork):
         The trained network.
     loss_, validation_loss_ : array, shape (n_epochs,)
         Mean squared errors while training.
+    is_interrupted_ : bool
+        Whether Ctrl-C ended training early.
     """
 
     @classmethod
@@ -222,6 +229,8 @@ class InterpolationAutoencoder(FrameNetwork):
         The trained network.
     loss_, validation_loss_ : array, shape (n_epochs,)
         Mean squared errors while training.
+    is_interrupted_ : bool
+        Whether Ctrl-C ended training early.
     """
 
     def _fit(self, windows: Windows) -> None:

@@ -11,10 +11,11 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.errors import InputError
+from offkey.errors import InputError, ReadError
 from offkey.evaluation.metrics import auc, bootstrap_interval, confusion, partial_auc, wilson_interval
 from offkey.pipeline import Decision, Failure, Pipeline
 from offkey.progress import track
+from offkey.recordings import check_table
 
 __all__ = ["Figures", "Report", "evaluate", "figures"]
 
@@ -61,11 +62,14 @@ class Report:
         For each scored recording: the table's columns, score, p_value, threshold and is_anomaly.
     failures : list of Failure
         Recordings that could not be scored; they are in no figure.
+    n_unlabelled : int
+        Recordings without label; they are in no figure.
     """
 
     rows: list[Figures]
     clips: list[dict[str, Any]]
     failures: list[Failure] = field(default_factory=list)
+    n_unlabelled: int = 0
 
     def to_frame(self) -> Any:
         """Return the figures as a pandas DataFrame, one row for each group."""
@@ -83,6 +87,7 @@ class Report:
             "figures": [asdict(row) for row in self.rows],
             "clips": self.clips,
             "failures": [asdict(failure) for failure in self.failures],
+            "n_unlabelled": self.n_unlabelled,
         }
         return json.dumps(_without_nan(document), indent=1)
 
@@ -103,23 +108,24 @@ def evaluate(pipeline: Pipeline, table: Any) -> Report:
     InputError
         If no row is labelled.
     """
-    rows = table[table["label"].notna()]
+    rows = check_table(table)
     if "split" in rows.columns:
         rows = rows[rows["split"] != "train"]
+    n_unlabelled = int(rows["label"].isna().sum())
+    rows = rows[rows["label"].notna()]
     if len(rows) == 0:
         raise InputError("No labelled recording to evaluate on was given. Give rows with label 0 and 1.")
     clips: list[dict[str, Any]] = []
     failures: list[Failure] = []
     records = rows.to_dict("records")
-    results = pipeline.score([record["path"] for record in records])
-    for record, result in zip(records, track(results, "scoring", len(records)), strict=True):
-        if isinstance(result, Failure):
-            failures.append(result)
-        else:
-            clips.append(_clip(record, result))
+    for record in track(records, "scoring", len(records)):
+        try:
+            clips.append(_clip(record, pipeline.decide(record["path"])))
+        except ReadError as error:
+            failures.append(Failure(error.source, error.reason))
     if not clips:
         raise InputError(f"None of the {len(failures)} labelled recordings could be scored. The first: {failures[0]}")
-    return Report(_all_figures(clips), clips, failures)
+    return Report(_all_figures(clips), clips, failures, n_unlabelled)
 
 
 def figures(

@@ -136,6 +136,8 @@ class LogMel(Feature):
         )
         self.band_hz_ = _mel_points(self.n_mels, self.fmin, fmax, self.htk)[1:-1]
         n_empty = int((self.filter_bank_.max(axis=1) == 0).sum())
+        if n_empty == self.n_mels:
+            raise InputError(f"All {n_empty} mel bands are narrower than a line of the spectrum. Use a longer n_fft.")
         if n_empty:
             logger.warning(
                 "%d of %d mel bands are narrower than the spectrum's lines and stay empty. Use fewer bands "

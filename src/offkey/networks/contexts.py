@@ -52,7 +52,7 @@ class Contexts:
 
     def split(self, fraction: float, seed: int) -> tuple[Contexts, Contexts]:
         """Split by segment: all but a random ``fraction`` (at least one), and that fraction."""
-        n_held_out = max(1, round(fraction * len(self.segments)))
+        n_held_out = min(max(1, round(fraction * len(self.segments))), len(self.segments) - 1)
         order = np.random.default_rng(seed).permutation(len(self.segments))
         held_out = [self.segments[i] for i in sorted(order[:n_held_out])]
         kept = [self.segments[i] for i in sorted(order[n_held_out:])]

@@ -16,7 +16,7 @@ from offkey.errors import InputError
 from offkey.progress import track
 from offkey.windows import WindowArray, WindowGrid, parse_pooling
 
-__all__ = ["FEWEST_RECORDINGS", "Fitted", "cut_into_blocks", "fit_and_score", "make_calibrations"]
+__all__ = ["FEWEST_RECORDINGS", "Fitted", "cut_into_blocks", "fit_and_score", "make_calibrations", "strangest_first"]
 
 FEWEST_RECORDINGS = 5
 MOST_FOLDS = 10
@@ -73,18 +73,33 @@ def fit_and_score(detector: Detector, windows: WindowArray, rate: float, seed: i
     return Fitted(trained, _score_each(trained, windows, range(n)), is_held_out)
 
 
-def make_calibrations(fitted: Fitted, threshold: Threshold, pooling: str) -> tuple[Calibration, Calibration]:
+def make_calibrations(fitted: Fitted, threshold: Threshold, pooling: str, seed: int) -> tuple[Calibration, Calibration]:
     """Return the calibrations of clips and of single windows, from the held-out recordings.
 
-    The unit of clips is the usual number of windows of the calibration recordings (their lower median).
+    The unit of clips is the usual number of windows of the calibration recordings (their lower median). Each recording
+    gives one unit, drawn at random where it has several: so the scores are exchangeable with that of a new recording,
+    and the promise holds exactly (Dunn, Wasserman and Ramdas 2022, "Distribution-free prediction sets for two-layer
+    hierarchical models", arXiv 1809.07441, subsampling once).
     """
     held_out = [scores for scores, is_out in zip(fitted.scores, fitted.is_held_out, strict=True) if is_out]
     unit = median_low(len(scores) for scores in held_out)
-    pool = parse_pooling(pooling)
-    pooled = [pool(scores[segment]) for scores in held_out for segment in segments(len(scores), unit)]
-    of_clips = Calibration.on(np.array(pooled), threshold, unit, len(held_out))
-    of_windows = Calibration.on(np.concatenate(held_out), threshold, 1, len(held_out))
-    return of_clips, of_windows
+    pool, rng = parse_pooling(pooling), np.random.default_rng(seed)
+    clips = [
+        pool(scores[units[rng.integers(len(units))]]) for scores in held_out for units in [segments(len(scores), unit)]
+    ]
+    windows = [float(rng.choice(scores)) for scores in held_out]
+    return Calibration.on(np.array(clips), threshold, unit), Calibration.on(np.array(windows), threshold, 1)
+
+
+def strangest_first(scores: NDArray[np.float64], is_held_out: NDArray[np.bool_]) -> list[int]:
+    """Order recordings by how far they lie out among those that were scored as fairly as they were."""
+    strangeness = np.empty(len(scores))
+    for alike in (is_held_out, ~is_held_out):
+        if alike.any():
+            median = np.median(scores[alike])
+            spread = np.median(np.abs(scores[alike] - median))
+            strangeness[alike] = (scores[alike] - median) / max(float(spread), 1e-12)
+    return [int(i) for i in np.argsort(-strangeness, kind="stable")]
 
 
 def cut_into_blocks(recordings: list[tuple[int, int]], grid: WindowGrid) -> list[tuple[int, int]]:

@@ -61,6 +61,11 @@ class Decision:
         The decision.
     duration_s : float
         Length of the recording in seconds.
+    source_rate : int
+        Rate of the recording in hertz; if it is not the pipeline's, the recording was resampled.
+    is_short : bool
+        Whether it has fewer windows than the calibration clips: its score averages fewer, so the false-alarm rate may
+        not hold.
     segments : tuple of ScoredSegment
         What was decided, in order of time.
     scored_windows : tuple of ScoredWindow
@@ -73,6 +78,8 @@ class Decision:
     threshold: float
     is_anomaly: bool
     duration_s: float
+    source_rate: int
+    is_short: bool
     segments: tuple[ScoredSegment, ...]
     scored_windows: tuple[ScoredWindow, ...]
 

@@ -94,9 +94,10 @@ def _fill(
 ) -> tuple[list[str], float, str]:
     """Write all recordings to the store; return the names of those that could be read, their seconds and digest."""
     names: list[str] = []
+    seen: dict[bytes, str] = {}
     digest, n_samples = hashlib.sha256(), 0
     for source in track(sources, "reading", len(sources)):
-        reader = _Reader(source, feature, grid, rate)
+        reader = _Reader(source, feature, grid, rate, seen)
         try:
             store.append(reader.frames())
         except ReadError as error:
@@ -109,10 +110,14 @@ def _fill(
 
 
 class _Reader:
-    """Turns one recording into frames, while it counts and digests its samples."""
+    """Turns one recording into frames, while it counts and digests its samples.
 
-    def __init__(self, source: Source, feature: Feature, grid: WindowGrid, rate: int) -> None:
+    ``seen`` maps digests to names: a second copy of a recording would be on both sides of the split, and is refused.
+    """
+
+    def __init__(self, source: Source, feature: Feature, grid: WindowGrid, rate: int, seen: dict[bytes, str]) -> None:
         self._source, self._feature, self._grid, self._rate = source, feature, grid, rate
+        self._seen = seen
         self.n_samples = 0
         self.digest = hashlib.sha256()
 
@@ -125,6 +130,9 @@ class _Reader:
         yield framer.flush()
         if self._feature.n_frames(self.n_samples) < self._grid.n_frames:
             raise ReadError(self._source.name, too_short(self.n_samples, self._feature, self._grid))
+        twin = self._seen.setdefault(self.digest.digest(), self._source.name)
+        if twin is not self._source.name:
+            raise ReadError(self._source.name, f"holds the same samples as {twin}.")
 
 
 def too_short(n_samples: int, feature: Feature, grid: WindowGrid) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -16,11 +17,17 @@ from offkey.detectors import Detector, NearestNeighbors
 from offkey.errors import BundleError, InputError, NotFittedError, ReadError
 from offkey.features import Feature, LogMel
 from offkey.parameters import Parameterized
-from offkey.pipeline.calibrate import FEWEST_RECORDINGS, cut_into_blocks, fit_and_score, make_calibrations
+from offkey.pipeline.calibrate import (
+    FEWEST_RECORDINGS,
+    cut_into_blocks,
+    fit_and_score,
+    make_calibrations,
+    strangest_first,
+)
 from offkey.pipeline.decision import Decision, ScoredSegment, ScoredWindow, TrainingScore
 from offkey.pipeline.gather import Gathered, gather, too_short
 from offkey.pipeline.saving import from_bundle, to_bundle
-from offkey.pipeline.sources import Failure, Recording, Source, list_recordings, open_source
+from offkey.pipeline.sources import Failure, Recording, Source, list_normal, list_recordings, open_source, without
 from offkey.pipeline.stream import Stream
 from offkey.version import __version__
 from offkey.windows import WindowArray, parse_pooling
@@ -128,8 +135,7 @@ class Pipeline(Parameterized):
             If there are too few usable recordings, or parameters make no sense.
         """
         parse_pooling(self.pooling)
-        left_out = {os.path.abspath(path) for path in exclude}
-        listed = [item for item in list_recordings(recordings) if not _is_among(item, left_out)]
+        listed = without(list_normal(recordings), exclude)
         gathered = gather(listed, self.features or LogMel(), self.rate, self.window_s, self.hop_s)
         with gathered.store:
             notes = self._fit_gathered(gathered, drop_strangest)
@@ -149,19 +155,24 @@ class Pipeline(Parameterized):
             logger.warning(notes[-1])
             names = [_block_name(block, chosen, names, gathered) for block in blocks]
             chosen = blocks
-        self._fit_chosen(chosen, names, gathered)
+        n_kept = len(chosen) - drop_strangest
+        if n_kept < FEWEST_RECORDINGS:
+            raise InputError(
+                f"Without the {drop_strangest} strangest, {n_kept} recordings are left; "
+                f"{FEWEST_RECORDINGS} are needed. Drop fewer."
+            )
+        strangest = self._fit_chosen(chosen, names, gathered)
         if drop_strangest:
-            dropped = [entry.source for entry in self.training_[:drop_strangest]]
-            kept = [i for i, name in enumerate(names) if name not in dropped]
-            if len(kept) < FEWEST_RECORDINGS:
-                raise InputError(
-                    f"Without the {drop_strangest} strangest, {len(kept)} recordings are left. Drop fewer."
-                )
-            notes.append(f"The {len(dropped)} strangest recordings were left out: {', '.join(dropped)}.")
+            dropped, kept = strangest[:drop_strangest], sorted(strangest[drop_strangest:])
+            notes.append(
+                f"The {drop_strangest} strangest recordings were left out: {', '.join(names[i] for i in dropped)}. "
+                "The false-alarm rate holds for sound like that of the others."
+            )
             self._fit_chosen([chosen[i] for i in kept], [names[i] for i in kept], gathered)
         return notes
 
-    def _fit_chosen(self, chosen: list[tuple[int, int]], names: list[str], gathered: Gathered) -> None:
+    def _fit_chosen(self, chosen: list[tuple[int, int]], names: list[str], gathered: Gathered) -> list[int]:
+        """Fit on some recordings, and return their indices, strangest first."""
         windows = WindowArray(gathered.store.frames, chosen, gathered.grid)
         threshold = self.threshold or Conformal()
         rate = threshold.get_params().get("rate", 0.01)
@@ -170,7 +181,7 @@ class Pipeline(Parameterized):
         self.grid_ = gathered.grid
         self.n_channels_ = gathered.n_channels
         self.detector_ = fitted.detector
-        self.clip_calibration_, self.window_calibration_ = make_calibrations(fitted, threshold, self.pooling)
+        self.clip_calibration_, self.window_calibration_ = make_calibrations(fitted, threshold, self.pooling, self.seed)
         pool = parse_pooling(self.pooling)
         scores = [
             max(pool(own[unit]) for unit in segments(len(own), self.clip_calibration_.unit_windows))
@@ -180,21 +191,28 @@ class Pipeline(Parameterized):
             TrainingScore(name, score, bool(out))
             for name, score, out in zip(names, scores, fitted.is_held_out, strict=True)
         ]
-        self.training_ = sorted(training, key=lambda entry: -entry.score)
+        order = strangest_first(np.array(scores), fitted.is_held_out)
+        self.training_ = [training[i] for i in order]
         self.provenance_ = _provenance(gathered, len(chosen), self.seed)
+        return order
 
     def _calibration_notes(self) -> list[str]:
+        notes = []
+        if self.detector_.fitted_state.get("is_interrupted_"):
+            n_epochs = len(self.detector_.fitted_state["loss_"])
+            notes.append(f"Training was stopped after {n_epochs} epochs; what was learned until then is kept.")
         calibration = self.clip_calibration_
         asked = calibration.threshold.get_params().get("rate")
         supported = calibration.threshold.fitted_state["supported_rate_"]
-        if asked is None or not supported > asked * (1 + 1e-9):
-            return []
-        note = (
-            f"A false-alarm rate of {asked:.3g} was asked for; {len(calibration.reference)} calibration clips support "
-            f"{supported:.3g}. The alarm needs a score above all of theirs; {round(1 / asked) - 1} clips would do."
-        )
-        logger.warning(note)
-        return [note]
+        if asked is not None and supported > asked * (1 + 1e-9):
+            notes.append(
+                f"A false-alarm rate of {asked:.3g} was asked for; {calibration.n_recordings} calibration recordings "
+                f"support {supported:.3g}. The alarm needs a score above all of theirs; "
+                f"{math.ceil(1 / asked - 1e-9) - 1} would do."
+            )
+        for note in notes:
+            logger.warning(note)
+        return notes
 
     def decide(self, recording: Recording) -> Decision:
         """Decide whether a recording sounds wrong.
@@ -222,7 +240,7 @@ class Pipeline(Parameterized):
         if source.rate != self.rate_:
             logger.info("%s: resampled from %d to %d Hz.", source.name, source.rate, self.rate_)
         for block in source.blocks(self.rate_):
-            windows += stream.push(block)
+            windows += stream.take(block)
         windows += stream.flush()
         if not windows:
             n_samples = round(stream.duration_s * self.rate_)
@@ -247,6 +265,8 @@ class Pipeline(Parameterized):
             threshold=calibration.threshold.fitted_state["threshold_"],
             is_anomaly=strangest.is_anomaly,
             duration_s=duration_s,
+            source_rate=source.rate,
+            is_short=len(windows) < calibration.unit_windows,
             segments=decided,
             scored_windows=tuple(windows),
         )
@@ -323,9 +343,9 @@ class Pipeline(Parameterized):
         """
         try:
             params, state = from_bundle(bundle.read(path), detectors)
+            return cls(**params).restore(state)
         except BundleError as error:
             raise BundleError(f"{path}: " + str(error).removeprefix(f"{path}: ")) from error
-        return cls(**params).restore(state)
 
     def _require_fit(self) -> None:
         if not hasattr(self, "clip_calibration_"):
@@ -362,10 +382,6 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _is_among(recording: Recording, paths: set[str]) -> bool:
-    return isinstance(recording, str | os.PathLike) and os.path.abspath(recording) in paths
 
 
 def _block_name(block: tuple[int, int], recordings: list[tuple[int, int]], names: list[str], gathered: Gathered) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple
 from typing import Any
+
+import numpy as np
 
 from offkey import decisions, detectors, features
 from offkey.bundle import Bundle
@@ -20,7 +23,10 @@ from offkey.windows import WindowGrid, parse_pooling
 
 __all__ = ["from_bundle", "to_bundle"]
 
+PARAMS = ("rate", "window_s", "hop_s", "pooling", "seed")
 CALIBRATIONS = ("clip_calibration", "window_calibration")
+LARGEST_WINDOW = 2**28
+"""Samples of a window, over all channels."""
 
 
 def to_bundle(params: Mapping[str, Any], state: Mapping[str, Any]) -> Bundle:
@@ -39,7 +45,7 @@ def to_bundle(params: Mapping[str, Any], state: Mapping[str, Any]) -> Bundle:
         "failures": [astuple(failure) for failure in state["failures_"]],
         "n_channels": state["n_channels_"],
         "grid": asdict(state["grid_"]),
-        "params": {name: params[name] for name in ("rate", "window_s", "hop_s", "pooling", "seed")},
+        "params": {name: params[name] for name in PARAMS},
         "features": packer.pack("features", state["features_"]),
         "detector": packer.pack("detector", state["detector_"]),
         **{name: _pack_calibration(packer, name, state[f"{name}_"]) for name in CALIBRATIONS},
@@ -59,7 +65,7 @@ def from_bundle(content: Bundle, own: Sequence[type[Detector]]) -> tuple[dict[st
         return _from_bundle(content, own)
     except BundleError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OffkeyError) as error:
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, OffkeyError, TypeError, ValueError) as error:
         raise BundleError(f"The file is damaged or was not written by offkey ({error!r}). Use a fresh copy.") from error
 
 
@@ -70,7 +76,7 @@ def _from_bundle(content: Bundle, own: Sequence[type[Detector]]) -> tuple[dict[s
     detector = unpacker.unpack(document["detector"], known)
     calibrations = {f"{name}_": _unpack_calibration(unpacker, document[name]) for name in CALIBRATIONS}
     parse_pooling(document["params"]["pooling"])
-    params = document["params"] | {
+    params = {name: document["params"][name] for name in PARAMS} | {
         "detector": detector.unfitted(),
         "features": feature.unfitted(),
         "threshold": calibrations["clip_calibration_"].threshold.unfitted(),
@@ -86,7 +92,29 @@ def _from_bundle(content: Bundle, own: Sequence[type[Detector]]) -> tuple[dict[s
         "provenance_": dict(document["provenance"]),
         **calibrations,
     }
+    _try(state)
     return params, state
+
+
+def _try(state: Mapping[str, Any]) -> None:
+    """Score one silent window, and decide: what does not fit together fails here, not at the first recording.
+
+    Raises
+    ------
+    BundleError
+        If a number is out of its range.
+    """
+    grid, feature = state["grid_"], state["features_"]
+    counts = (grid.n_frames, grid.hop, state["n_channels_"], feature.hop_length, feature.n_fft, feature.rate_)
+    counts += tuple(state[f"{name}_"].unit_windows for name in CALIBRATIONS)
+    thresholds = [state[f"{name}_"].threshold.threshold_ for name in CALIBRATIONS]
+    n_samples = feature.n_samples(grid.n_frames)
+    if min(counts) < 1 or n_samples * state["n_channels_"] > LARGEST_WINDOW or not all(map(math.isfinite, thresholds)):
+        raise BundleError("The bundle holds numbers that make no sense. Use a fresh copy.")
+    frames = feature.transform(np.zeros((state["n_channels_"], n_samples + 2 * feature.padding), np.float32))
+    scores = state["detector_"].anomaly_score(frames[None])
+    for name in CALIBRATIONS:
+        state[f"{name}_"].is_anomaly(scores), state[f"{name}_"].p_value(scores)
 
 
 def _types(room: Any, base: type[Parameterized]) -> dict[str, type[Parameterized]]:
@@ -99,7 +127,6 @@ def _pack_calibration(packer: Packer, name: str, calibration: Calibration) -> di
         "threshold": packer.pack(f"{name}.threshold", calibration.threshold),
         "reference": packer.value(f"{name}.reference", calibration.reference),
         "unit_windows": calibration.unit_windows,
-        "n_recordings": calibration.n_recordings,
     }
 
 
@@ -108,5 +135,4 @@ def _unpack_calibration(unpacker: Unpacker, packed: dict[str, Any]) -> Calibrati
         unpacker.value(packed["reference"]),
         unpacker.unpack(packed["threshold"], _types(decisions, Threshold)),
         int(packed["unit_windows"]),
-        int(packed["n_recordings"]),
     )

@@ -11,10 +11,12 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.errors import InputError, OffkeyError, ReadError
+from offkey.errors import InputError, ReadError
+from offkey.recordings import check_table
 from offkey.signals import Clip, Resampler, SoundFile, find
+from offkey.signals.files import LENGTH_UNKNOWN
 
-__all__ = ["Failure", "Recording", "Source", "list_recordings", "open_source", "survey"]
+__all__ = ["Failure", "Recording", "Source", "list_normal", "list_recordings", "open_source", "survey", "without"]
 
 Recording = str | os.PathLike[str] | Clip
 """What one recording may be given as."""
@@ -33,12 +35,6 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.source}: {self.reason}"
-
-    @classmethod
-    def of(cls, source: object, error: OffkeyError) -> Failure:
-        """Make a failure of an error."""
-        reason = error.reason if isinstance(error, ReadError) else str(error).removeprefix(f"{source}: ")
-        return cls(str(source), reason)
 
 
 @final
@@ -60,14 +56,17 @@ class Source:
         ReadError
             If the file turns out to be damaged.
         """
-        resampler = Resampler(self.rate, rate, self.n_channels)
+        try:
+            resampler = Resampler(self.rate, rate, self.n_channels)
+        except InputError as error:
+            raise ReadError(self.name, str(error)) from error
         if self.clip is not None:
-            yield resampler.push(self.clip.samples)
+            yield from resampler.feed(self.clip.samples)
         else:
             with SoundFile(self.name) as file:
                 for block in file.blocks():
-                    yield resampler.push(block)
-        yield resampler.push(np.empty((self.n_channels, 0), np.float32), last=True)
+                    yield from resampler.feed(block)
+        yield resampler.finish()
 
     def n_samples_at(self, rate: int) -> int:
         """Return the number of samples at another rate."""
@@ -88,6 +87,9 @@ def open_source(recording: Recording) -> Source:
         return Source(recording.source, recording.rate, recording.n_channels, recording.n_samples, recording)
     name = os.fspath(recording)
     with SoundFile(name) as file:
+        if file.n_samples >= LENGTH_UNKNOWN:
+            n_samples = sum(block.shape[1] for block in file.blocks())
+            return Source(name, file.rate, file.n_channels, n_samples)
         if file.n_samples > LONGEST_COMPRESSION * Path(name).stat().st_size:
             raise ReadError(name, f"states {file.n_samples} samples, more than a file of its size can hold.")
         return Source(name, file.rate, file.n_channels, file.n_samples)
@@ -106,36 +108,64 @@ def survey(recordings: Sequence[Recording]) -> tuple[list[Source], list[Failure]
 
 
 def list_recordings(recordings: Any) -> list[Recording]:
-    """List what was given: a path, a clip, a recordings table, or an iterable of paths and clips.
-
-    Of a recordings table, rows with another split than ``train`` and rows with label 1 (anomaly) are left out.
+    """List what was given: a path, a clip, a recordings table, or an iterable of paths and clips; each file once.
 
     Raises
     ------
     InputError
-        If nothing is left, or a folder holds no sound file.
+        If nothing was given, or a table is not sound.
     """
     if hasattr(recordings, "columns"):
-        return _from_table(recordings)
+        recordings = list(check_table(recordings)["path"])
     if isinstance(recordings, str | os.PathLike | Clip):
         recordings = [recordings]
     if not isinstance(recordings, Iterable):
         raise InputError(f"{recordings!r} was given as recordings. Give a folder, files, clips or a recordings table.")
     listed: list[Recording] = []
+    seen: set[str] = set()
     for recording in recordings:
-        listed.extend([recording] if isinstance(recording, Clip) else find(recording))
+        for item in [recording] if isinstance(recording, Clip) else find(recording):
+            name = "" if isinstance(item, Clip) else os.path.realpath(item)
+            if name not in seen:
+                listed.append(item)
+            if name:
+                seen.add(name)
     if not listed:
         raise InputError("No recordings were given. Give a folder, files, clips or a recordings table.")
     return listed
 
 
-def _from_table(table: Any) -> list[Recording]:
-    if "path" not in table.columns:
-        raise InputError(f"A table with the columns {list(table.columns)} was given. It needs a column 'path'.")
-    if "split" in table.columns and (table["split"] == "train").any():
-        table = table[table["split"] == "train"]
-    if "label" in table.columns:
-        table = table[~(table["label"] == 1).fillna(False)]
-    if len(table) == 0:
-        raise InputError("The table holds no normal recordings to fit on. Give rows with label 0 or without label.")
-    return list(table["path"])
+def list_normal(recordings: Any) -> list[Recording]:
+    """List what is to be fitted on: of a recordings table the rows of split ``train`` (if any), less those of label 1.
+
+    Raises
+    ------
+    InputError
+        As `list_recordings`, or if a table has no such row.
+    """
+    if hasattr(recordings, "columns"):
+        recordings = check_table(recordings)
+        if "split" in recordings.columns and (recordings["split"] == "train").any():
+            recordings = recordings[recordings["split"] == "train"]
+        recordings = recordings[~(recordings["label"] == 1).fillna(False)]
+        if len(recordings) == 0:
+            raise InputError("The table holds no normal recordings to fit on. Give rows with label 0 or without label.")
+    return list_recordings(recordings)
+
+
+def without(recordings: list[Recording], exclude: Iterable[str | os.PathLike[str]]) -> list[Recording]:
+    """Leave out files by name.
+
+    Raises
+    ------
+    InputError
+        If one of the names is not among the recordings.
+    """
+    unwanted = {os.path.realpath(path): path for path in exclude}
+    files = {os.path.realpath(item): item for item in recordings if isinstance(item, str | os.PathLike)}
+    for real, path in unwanted.items():
+        if real not in files:
+            raise InputError(f"{path} was to be excluded, but is not among the recordings. Check the name.")
+    return [
+        item for item in recordings if not isinstance(item, str | os.PathLike) or os.path.realpath(item) not in unwanted
+    ]

@@ -86,13 +86,18 @@ class Stream:
                 f"A block of shape {np.shape(block)} was pushed. Give ({self._n_channels}, n): channels, samples."
             )
         check_samples(samples, "block")
-        return self._take(self._resampler.push(samples))
+        return [window for piece in self._resampler.feed(samples) for window in self.take(piece)]
+
+    def take(self, samples: NDArray[np.float32]) -> list[ScoredWindow]:
+        """Take up samples (n_channels, n) that are known to be sound and at the pipeline's rate."""
+        self._n_samples += samples.shape[1]
+        return self._score(self._framer.push(samples))
 
     def flush(self) -> list[ScoredWindow]:
         """End the stream and return its last window, if the signal's end is in none yet."""
         if self._is_over:
             return []
-        windows = self._take(self._resampler.push(np.empty((self._n_channels, 0), np.float32), last=True))
+        windows = self.take(self._resampler.finish())
         windows += self._score(self._framer.flush())
         self._is_over = True
         last = self._first_held + len(self._held) - self._grid.n_frames
@@ -100,10 +105,6 @@ class Stream:
         if last >= 0 and heard_until < self._first_held + len(self._held):
             windows += self._score_windows(np.array([last]))
         return windows
-
-    def _take(self, samples: NDArray[np.float32]) -> list[ScoredWindow]:
-        self._n_samples += samples.shape[1]
-        return self._score(self._framer.push(samples))
 
     def _score(self, frames: NDArray[np.float32]) -> list[ScoredWindow]:
         self._held = np.concatenate([self._held, frames])

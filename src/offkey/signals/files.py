@@ -32,6 +32,9 @@ SUFFIXES = frozenset(
 DECODED_VALUES = 65_536
 """Values (samples times channels) decoded at once."""
 
+LENGTH_UNKNOWN = 2**62
+"""libsndfile states such numbers of samples where a header gives none."""
+
 _DATA_SIZE = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+)\s*\(should be (\d+)\)", re.MULTILINE)
 _SIZE_UNKNOWN = 0x7FFFF000
 """Writers that stream put sizes from here up into the header: they mean 'until the end'."""
@@ -61,6 +64,7 @@ class SoundFile:
         self.rate = int(self._file.samplerate)
         self.n_channels = int(self._file.channels)
         self.n_samples = int(self._file.frames)
+        self._is_used = False
         try:
             self._check_header()
         except ReadError:
@@ -89,8 +93,9 @@ class SoundFile:
         n_read = 0
         while True:
             try:
-                if n_read == 0:
+                if self._is_used:
                     self._file.seek(0)
+                    self._is_used = False
                 block = self._file.read(n_decoded, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
                 raise ReadError(
@@ -105,7 +110,8 @@ class SoundFile:
                 raise ReadError(self.path, str(error).removeprefix("samples: ")) from error
             n_read += len(block)
             yield samples
-        if n_read < self.n_samples < 2**62:  # libsndfile states 2**63 - 1 where the length is not known
+        self._is_used = True
+        if n_read < self.n_samples < LENGTH_UNKNOWN:
             raise ReadError(
                 self.path, f"is truncated: its header states {self.n_samples} samples, the file holds {n_read}."
             )
@@ -202,13 +208,8 @@ def write(clip: Clip, path: str | os.PathLike[str], *, subtype: str | None = Non
 def find(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
     """List sound files: files as they are given, folders searched through and sorted by name.
 
-    Hidden files and folders (a leading dot) are passed over. A name that is neither a file nor a folder is kept,
-    so that reading it gives the reason.
-
-    Raises
-    ------
-    InputError
-        If a folder holds no sound file.
+    Hidden files and folders (a leading dot) are passed over. What is neither a file nor a folder with sound files is
+    kept, so that reading it gives the reason. A file that is found twice is listed once.
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     found: list[Path] = []
@@ -217,18 +218,21 @@ def find(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> li
             found.append(path)
             continue
         inside = sorted(_walk(path), key=_natural)
-        if not inside:
-            raise InputError(f"The folder {path} holds no sound file. Name a folder with recordings.")
-        found.extend(inside)
-    return found
+        found.extend(inside or [path])
+    first: dict[str, Path] = {}
+    for path in found:
+        first.setdefault(os.path.realpath(path), path)
+    return list(first.values())
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for root, folders, names in os.walk(folder):
+    unreadable: list[Path] = []
+    for root, folders, names in os.walk(folder, onerror=lambda error: unreadable.append(Path(error.filename))):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
                 yield Path(root, name)
+    yield from unreadable
 
 
 def _natural(path: Path) -> list[list[tuple[int, int, str]]]:
@@ -240,10 +244,13 @@ def _natural(path: Path) -> list[list[tuple[int, int, str]]]:
 
 
 def _resampled(file: SoundFile, rate: int) -> Iterator[NDArray[np.float32]]:
-    resampler = Resampler(file.rate, rate, file.n_channels)
+    try:
+        resampler = Resampler(file.rate, rate, file.n_channels)
+    except InputError as error:
+        raise ReadError(file.path, str(error)) from error
     for samples in file.blocks():
-        yield resampler.push(samples)
-    yield resampler.push(np.empty((file.n_channels, 0), np.float32), last=True)
+        yield from resampler.feed(samples)
+    yield resampler.finish()
 
 
 def _cut(pieces: Iterable[NDArray[np.float32]], size: int | None) -> Iterator[NDArray[np.float32]]:
@@ -264,7 +271,7 @@ def _cut(pieces: Iterable[NDArray[np.float32]], size: int | None) -> Iterator[ND
 def _check_is_file(path: Path) -> None:
     try:
         if path.is_dir():
-            raise ReadError(path, "is a folder, not a sound file.")
+            raise ReadError(path, "is a folder without a sound file that can be read.")
         if path.is_symlink() and not path.exists():
             raise ReadError(path, f"is a broken link to {os.readlink(path)}.")
         if not path.exists():
