@@ -1,7 +1,7 @@
 """offkey hears when a machine sounds wrong.
 
-A pipeline cuts a recording into analysis windows, a detector says how strange each window is, a threshold says yes
-or no::
+A pipeline cuts a recording into analysis windows, a detector says how strange each window is, a threshold says yes or
+no::
 
     import offkey
 

@@ -1,9 +1,8 @@
 """The bundle file: one zip of ``pipeline.json``, ``arrays.npz`` and, for networks, their two forms.
 
 A bundle is read without executing anything in it: JSON, and plain arrays without pickles. Members are stored
-uncompressed
-(no bombs), never unpacked to disk (no path traversal), known by name, and checked by SHA-256 (the document, which holds
-the digests, by the zip's own checksum). Writing is atomic.
+uncompressed (no bombs), never unpacked to disk (no path traversal), known by name, and checked by SHA-256 (the
+document, which holds the digests, by the zip's own checksum). Writing is atomic.
 """
 
 from __future__ import annotations

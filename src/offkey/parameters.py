@@ -15,8 +15,8 @@ __all__ = ["Parameterized"]
 class Parameterized:
     """``get_params``, ``set_params``, a telling ``repr`` and the fitted state.
 
-    The constructor only stores its parameters, each under its own name; what fitting learns lies in attributes
-    that end in ``_``.
+    The constructor only stores its parameters, each under its own name; what fitting learns lies in attributes that end
+    in ``_``.
     """
 
     @classmethod

@@ -43,9 +43,8 @@ class Decision:
     """Whether a recording sounds wrong.
 
     A recording of as many windows as the calibration clips had is decided as one. A longer one is decided segment by
-    segment
-    of that length, and its score and p-value are those of its strangest segment: the false-alarm rate holds for each
-    segment.
+    segment of that length, and its score and p-value are those of its strangest segment: the false-alarm rate holds for
+    each segment.
 
     Attributes
     ----------
