@@ -47,10 +47,11 @@ class Fitted:
 def fit_and_score(detector: Detector, windows: WindowArray, rate: float, seed: int) -> Fitted:
     """Fit a detector and score every recording, as many as the detector allows by one that did not see them.
 
-    Cheap detectors are fitted on all recordings and scored out of fold (ten folds); networks hold out the larger of a fifth
-    of the recordings and ``ceil(1 / rate) - 1``, half of them at most; detectors that come fitted are only scored. On
-    30 real clips at a rate of 10 %, out-of-fold scores realised .083, a split in halves .060, training scores .693. The
-    refit on all recordings has no exact guarantee: its scores are, if anything, lower than the out-of-fold ones.
+    Cheap detectors are fitted on all recordings and scored out of fold (ten folds); networks hold out the larger of a
+    fifth of the recordings and ``ceil(1 / rate) - 1``, half of them at most; detectors that come fitted are only
+    scored. On 30 real clips at a rate of 10 %, out-of-fold scores realised .083, a split in halves .060, training
+    scores .693. The refit on all recordings has no exact guarantee: its scores are, if anything, lower than the
+    out-of-fold ones.
     """
     n = len(windows.segments)
     rng = np.random.default_rng(seed)
