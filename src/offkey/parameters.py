@@ -61,7 +61,7 @@ class Parameterized:
         return self
 
     def _require_fitted(self) -> None:
-        if not self.fitted_state:
+        if not any(name.endswith("_") and not name.startswith("_") for name in vars(self)):
             raise NotFittedError(f"This {type(self).__name__} is not fitted yet. Call fit first.")
 
     def __repr__(self) -> str:

@@ -68,6 +68,8 @@ class LogMel(Feature):
         The rate in hertz.
     n_bands_ : int
         Number of bands.
+    n_empty_bands_ : int
+        Bands narrower than a line of the spectrum: they stay at ``eps``.
     band_hz_ : array, shape (n_mels,)
         Centre frequencies of the bands in hertz.
     window_ : array, shape (n_fft,)
@@ -126,8 +128,8 @@ class LogMel(Feature):
         """
         self._check(rate)
         fmax = rate / 2 if self.fmax is None else self.fmax
-        for cached in ("_sparse_bank", "_has_lines", "_lines_outside", "_of_thread"):
-            vars(self).pop(cached, None)
+        for cached in [name for name in vars(self) if name.startswith("_")]:
+            delattr(self, cached)
         self.rate_ = rate
         self.n_bands_ = self.n_mels
         self.window_ = _padded_window(self.window, self.win_length or self.n_fft, self.n_fft)
@@ -135,7 +137,7 @@ class LogMel(Feature):
             rate, self.n_fft, self.n_mels, self.fmin, fmax, htk=self.htk, norm=self.norm
         )
         self.band_hz_ = _mel_points(self.n_mels, self.fmin, fmax, self.htk)[1:-1]
-        n_empty = int((self.filter_bank_.max(axis=1) == 0).sum())
+        n_empty = self.n_empty_bands_ = int((self.filter_bank_.max(axis=1) == 0).sum())
         if n_empty == self.n_mels:
             raise InputError(f"All {n_empty} mel bands are narrower than a line of the spectrum. Use a longer n_fft.")
         if n_empty:
@@ -172,30 +174,29 @@ class LogMel(Feature):
         """Turn samples (n_channels, n_samples) into decibels (n_frames, n_mels, n_channels); never pads."""
         self._require_fitted()
         n_frames = max(0, 1 + (samples.shape[1] - self.n_fft) // self.hop_length)
-        mel = np.empty((n_frames, self.n_mels, len(samples)), np.float32)
+        decibels = np.empty((n_frames, self.n_mels, len(samples)), np.float32)
         if n_frames:
             for channel, signal in enumerate(samples):
-                self._write_mel(np.ascontiguousarray(signal, np.float32), mel[:, :, channel])
-        np.maximum(mel, np.float32(self.eps), out=mel)
-        np.log10(mel, out=mel)
-        mel *= np.float32(20 / self.power)
+                self._write_decibels(np.ascontiguousarray(signal, np.float32), decibels[:, :, channel])
         if self.top_db is not None:
-            np.maximum(mel, mel.max(axis=1, keepdims=True) - np.float32(self.top_db), out=mel)
-        return mel
+            np.maximum(decibels, decibels.max(axis=1, keepdims=True) - np.float32(self.top_db), out=decibels)
+        return decibels
 
-    def _write_mel(self, signal: NDArray[np.float32], mel: NDArray[np.float32]) -> None:
-        """Write the mel spectra of a signal (n_samples,) to ``mel`` (n_frames, n_mels)."""
+    def _write_decibels(self, signal: NDArray[np.float32], decibels: NDArray[np.float32]) -> None:
+        """Write the log-mel spectra of a signal (n_samples,) to ``decibels`` (n_frames, n_mels)."""
         step = signal.itemsize
-        frames = np.ndarray((len(mel), self.n_fft), np.float32, signal, 0, (self.hop_length * step, step))
+        frames = np.ndarray((len(decibels), self.n_fft), np.float32, signal, 0, (self.hop_length * step, step))
         window = self.window_.astype(np.float32)
-        for start in range(0, len(mel), FRAMES_AT_ONCE):
+        for start in range(0, len(decibels), FRAMES_AT_ONCE):
             some = slice(start, start + FRAMES_AT_ONCE)
             spectrum = self._spectrum(frames[some], window)
             bands = self._sparse_bank @ spectrum
             faint = np.flatnonzero(self._is_faint(spectrum, bands))
             if len(faint):
                 bands[:, faint] = self._sparse_bank @ self._spectrum(frames[some][faint], self.window_)
-            mel[some] = bands.T
+            np.maximum(bands, np.float32(self.eps), out=bands)
+            np.log10(bands, out=bands)
+            np.multiply(bands.T, np.float32(20 / self.power), out=decibels[some])
 
     def _spectrum(self, frames: NDArray[np.float32], window: NDArray[Any]) -> NDArray[np.float32]:
         """Return spectra (n_lines, n_frames) of frames (n_frames, n_fft), computed as precisely as ``window`` is.
@@ -231,11 +232,11 @@ class LogMel(Feature):
 
     def _is_faint(self, spectrum: NDArray[np.float32], mel: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Say of each frame whether a band lies so far below the loudest that single precision would be heard."""
-        bands = mel if self._has_lines.all() else mel[self._has_lines]
+        bands = mel[self._has_lines] if self.n_empty_bands_ else mel
         loudest = bands.max(axis=0)
         outside = spectrum[self._lines_outside]
         if len(outside):
-            np.maximum(loudest, outside.max(axis=0) * self.filter_bank_.max(), out=loudest)
+            np.maximum(loudest, outside.max(axis=0) * self._largest_weight, out=loudest)
         return np.asarray(bands.min(axis=0) < loudest * np.float32(FAINT ** (self.power / 2)))
 
     @cached_property
@@ -253,6 +254,10 @@ class LogMel(Feature):
     def _has_lines(self) -> NDArray[np.bool_]:
         """Which bands are not empty, shape (n_mels,)."""
         return np.asarray(self.filter_bank_.max(axis=1) > 0)
+
+    @cached_property
+    def _largest_weight(self) -> np.float32:
+        return np.float32(self.filter_bank_.max())
 
     @cached_property
     def _lines_outside(self) -> NDArray[np.intp]:
