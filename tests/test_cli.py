@@ -103,6 +103,26 @@ def test_resampling_is_said(machine, tmp_path):
     assert "1 of 1 recordings were resampled to 8000 Hz" in done.stderr
 
 
+def test_recordings_named_as_anomalies_are_warned_of(machine, tmp_path):
+    done = offkey("fit", "pump", "-o", tmp_path / "all.offkey", "--window", "0.5s", cwd=machine)
+    assert done.returncode == 0
+    assert "warning: 4 recordings are named as anomalies" in done.stderr
+
+
+def test_nothing_scored_is_not_an_all_clear(machine):
+    done = offkey("score", "gone.wav", "-m", "pump.offkey", cwd=machine)
+    assert done.returncode == 2
+    assert "No recording could be scored." in done.stdout
+
+
+def test_long_recordings_show_their_segments(machine, tmp_path):
+    rng = np.random.default_rng(0)
+    write(Clip(rng.normal(0, 0.01, 40_000), 8000), tmp_path / "long.wav")
+    done = offkey("score", tmp_path / "long.wav", "-m", "pump.offkey", "--windows", cwd=machine)
+    assert "segment 0.00-" in done.stdout
+    assert "of single windows" in done.stdout
+
+
 def test_evaluate_prints_figures(machine, tmp_path):
     done = offkey("evaluate", "pump", "-m", "pump.offkey", "--csv", tmp_path / "f.csv", cwd=machine)
     assert done.returncode == 0, done.stderr
@@ -167,9 +187,9 @@ def test_a_detector_of_your_own(machine, tmp_path):
         (["fit", "pump/train", "-o", "x.offkey", "--detector", "gone.py:Magic"], "does not exist"),
         (["fit", "pump/train", "-o", "x.offkey", "--set", "depth=3"], "no parameter"),
         (["fit", "pump/train", "-o", "x.offkey", "--set", "depth"], "epochs=20"),
-        (["fit", "pump/train", "-o", "x.offkey", "--window", "ten"], "10s"),
-        (["fit", "pump/train", "-o", "x.offkey", "--window", "1h"], "10s"),
-        (["fit", "pump/train", "-o", "x.offkey", "--false-alarms", "200%"], "1%"),
+        (["fit", "pump/train", "-o", "x.offkey", "--window", "ten"], "above zero"),
+        (["fit", "pump/train", "-o", "x.offkey", "--window", "1h"], "above zero"),
+        (["fit", "pump/train", "-o", "x.offkey", "--false-alarms", "200%"], "between 0 and 100%"),
         (["fit", "pump/train", "-o", "x.offkey", "--threshold", "magic"], "conformal"),
         (["fit", "pump/train", "-o", "x.offkey", "--window", "20s"], "shorter than a window"),
         (["fit", "table.csv", "pump", "-o", "x.offkey"], "one table"),
@@ -182,6 +202,7 @@ def test_a_detector_of_your_own(machine, tmp_path):
         (["simulate", "x", "--machine", "toaster"], "There are: fan"),
         (["simulate", "x", "--duration", "1000min"], "at most"),
         (["fit", "pump/train", "-o", "."], "is a folder"),
+        (["fit", "pump/train", "-o", "x.offkey", "--rate", "0"], "--rate"),
         (["fit", "pump/train", "-o", "x.offkey", "--exclude", "typo.wav"], "not among"),
         (["fit", "pump/train", "-o", "x.offkey", "--set", "n_neighbors=abc"], "whole number"),
         (["fit", "pump/train", "-o", "x.offkey", "--seed", "-1"], "--seed"),

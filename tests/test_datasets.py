@@ -97,6 +97,14 @@ def test_folders_named_normal_and_anomaly(tmp_path):
         read_normal_and_abnormal(tmp_path / "x")
 
 
+def test_folders_outrank_file_names(tmp_path):
+    for name in ("normal/normal_id_00_00000000.wav", "anomaly/normal_id_00_00000001.wav", "anomaly/x.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write(Clip(np.zeros(10), 8000), tmp_path / name)
+    table = read_labelled(tmp_path)
+    assert sorted(table["label"]) == [0, 1, 1]
+
+
 def test_tables_are_checked(tmp_path):
     table = make_table([{"path": "a.wav", "label": "1"}, {"path": "b.wav"}])
     assert table["label"].tolist()[0] == 1

@@ -297,6 +297,8 @@ def test_networks_refuse_parameters_that_make_no_sense(normal_windows):
         (InterpolationAutoencoder(context=4), "odd"),
         (Autoencoder(score="sum"), "mahalanobis"),
         (Autoencoder(context=20), "12 frames"),
+        (Autoencoder(epochs=0), "epochs=0"),
+        (Autoencoder(validation=1.0), "validation"),
     ):
         with pytest.raises(InputError, match=reason):
             detector.fit(normal_windows)

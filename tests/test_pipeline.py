@@ -193,7 +193,7 @@ def test_a_rate_finer_than_the_data_supports_is_reported(pump_clips):
     threshold = pipeline.clip_calibration_.threshold
     assert threshold.supported_rate_ == 1 / 25
     assert threshold.threshold_ == pipeline.clip_calibration_.reference.max()
-    assert any("support 0.04" in note and "999 would do" in note for note in pipeline.notes_)
+    assert any("support 0.04" in note and "999 recordings would do" in note for note in pipeline.notes_)
 
 
 def test_cheap_detectors_are_scored_out_of_fold(pump_clips):

@@ -39,10 +39,11 @@ def plot_scores(clips: list[dict[str, Any]], threshold: float, ax: Any) -> Any:
     bins = np.geomspace(everything.min(), everything.max() * 1.01, 40)
     ax.hist(by_label, bins, label=["normal", "faulty"], color=[BLUE, ORANGE], stacked=True)
     ax.axvline(threshold, color="black", linestyle="--", label="threshold")
-    ax.set(xscale="log", xlabel="anomaly score", ylabel="recordings", title="scores of recordings not learned from")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.set(xscale="log", xlabel="anomaly score (logarithmic)", ylabel="recordings")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_title("recordings not learned from")
     ax.legend()
     return ax
 
@@ -66,7 +67,7 @@ def save_comparison(
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("matplotlib", "plots", "Drawing a picture") from error
-    figure = Figure(figsize=(13, 4), layout="constrained")
+    figure = Figure(figsize=(15, 4), layout="constrained")
     axes = figure.subplots(1, 3)
     loaded = [read(name, rate=pipeline.rate_) for name in (normal, faulty)]
     levels = frames_of(pipeline.features_, loaded[0])
@@ -75,5 +76,7 @@ def save_comparison(
         mesh = plot_log_mel(pipeline, clip, ax, vmin=vmin, vmax=vmax)
         ax.set_title(title)
     figure.colorbar(mesh, ax=axes[:2], label="level in dB")
+    detector = type(pipeline.detector_).__name__
     plot_scores(clips, pipeline.clip_calibration_.threshold.fitted_state["threshold_"], axes[2])
+    axes[2].set_title(f"scores by {detector} of recordings not learned from")
     figure.savefig(path, dpi=110)

@@ -122,7 +122,7 @@ def parse_duration(text: str | None) -> float | None:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise InputError(f"The time {text!r} was given. Write it as 10s, 500ms or 2min.")
+        raise InputError(f"The time {text!r} was given. It must be above zero, such as 10s, 500ms or 2min.")
     return seconds
 
 
@@ -139,7 +139,9 @@ def parse_rate(text: str) -> float:
     except ValueError:
         rate = math.nan
     if not 0 < rate < 1:
-        raise InputError(f"The false-alarm rate {text!r} was given. Write it as 1% or 0.01.")
+        raise InputError(
+            f"The false-alarm rate {text!r} was given. It must lie between 0 and 100%, such as 1% or 0.01."
+        )
     return rate
 
 

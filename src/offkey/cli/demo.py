@@ -40,6 +40,7 @@ def demo(
     outcomes: dict[str, Any] = {}
     if not as_json:
         say(f"A synthetic {machine}: 60 normal recordings of 5 s to learn from, 40 normal and 40 faulty to judge.")
+        say(f"Three detectors, each at a false-alarm rate of {FALSE_ALARM_RATE:.0%}:")
     for name, detector in _detectors(seed).items():
         pipeline, report = _fit_and_evaluate(detector, table, out / f"{machine}-{name}.offkey", seed)
         outcomes[name] = {"figures": asdict(report.rows[0]), "recall_by_fault": _recall_by_fault(report)}

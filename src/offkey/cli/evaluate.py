@@ -44,6 +44,8 @@ def evaluate(
         tell_figures(report)
     if csv is not None:
         write_table([asdict(row) for row in report.rows], csv)
+    if not (report.rows[0].n_normal and report.rows[0].n_anomaly):
+        note("Only one kind of recording is labelled: there is no AUC without normal and anomalous ones.")
     if report.n_unlabelled:
         note(f"{report.n_unlabelled} recordings have no label; they are in no figure.")
     for failure in report.failures:

@@ -28,7 +28,7 @@ def fit(
     ] = None,
     window: Annotated[str | None, typer.Option(help="Length of the windows, such as 10s.")] = None,
     hop: Annotated[str | None, typer.Option(help="Distance of the windows, such as 5s.")] = None,
-    rate: Annotated[int | None, typer.Option(help="Rate in hertz that everything is resampled to.")] = None,
+    rate: Annotated[int | None, typer.Option(help="Rate in hertz that everything is resampled to.", min=1)] = None,
     pooling: Annotated[str, typer.Option(help="mean, max or a quantile such as q0.9.")] = "mean",
     false_alarms: Annotated[str, typer.Option(help="False-alarm rate, such as 1%.")] = "1%",
     threshold: Annotated[str, typer.Option(help="conformal, gamma, empirical, or a number.")] = "conformal",
@@ -61,6 +61,7 @@ def fit(
         threshold=_threshold(threshold, parse_rate(false_alarms)),
         seed=seed,
     )
+    _warn_of_anomalies(normal)
     with progress():
         pipeline.fit(_recordings(normal), exclude=exclude or [], drop_strangest=drop_strangest)
     pipeline.save(out)
@@ -73,6 +74,16 @@ def fit(
     if pipeline.failures_:
         note(f"{len(pipeline.failures_)} recordings could not be used; the bundle was fitted on the others.")
         raise typer.Exit(2)
+
+
+def _warn_of_anomalies(normal: list[Path]) -> None:
+    """Say if recordings are named as anomalies: fitting takes whatever it is given as normal."""
+    from offkey.datasets import is_named_anomaly
+    from offkey.signals import find
+
+    odd = [path for path in find(path for path in normal if path.suffix.lower() != ".csv") if is_named_anomaly(path)]
+    if odd:
+        note(f"warning: {len(odd)} recordings are named as anomalies and are taken as normal, such as {odd[0]}.")
 
 
 def _recordings(normal: list[Path]) -> Any:

@@ -10,7 +10,7 @@ import typer
 from offkey.cli.console import load_pipeline, note, print_json, progress, say, write_table
 
 if TYPE_CHECKING:
-    from offkey.pipeline import Decision
+    from offkey.pipeline import Decision, Pipeline
 
 __all__ = ["score"]
 
@@ -56,8 +56,7 @@ def score(
     if as_json:
         print_json(_document(model, decisions, failures, windows))
     else:
-        threshold = pipeline.clip_calibration_.threshold.fitted_state["threshold_"]
-        say(f"{n_anomalies} of {len(decisions)} recordings are anomalies (threshold {threshold:.4g}).")
+        _tell_sum(pipeline, decisions, windows)
     n_resampled = sum(decision.source_rate != pipeline.rate_ for decision in decisions)
     if n_resampled:
         note(f"{n_resampled} of {len(recordings)} recordings were resampled to {pipeline.rate_} Hz.")
@@ -69,12 +68,26 @@ def score(
         raise typer.Exit(2)
 
 
+def _tell_sum(pipeline: Pipeline, decisions: list[Decision], windows: bool) -> None:
+    if not decisions:
+        say("No recording could be scored.")
+        return
+    n_anomalies = sum(decision.is_anomaly for decision in decisions)
+    thresholds = f"threshold {pipeline.clip_calibration_.threshold.fitted_state['threshold_']:.4g}"
+    if windows:
+        thresholds += f", of single windows {pipeline.window_calibration_.threshold.fitted_state['threshold_']:.4g}"
+    say(f"{n_anomalies} of {len(decisions)} recordings are anomalies ({thresholds}).")
+
+
 def _tell(decision: Decision, windows: bool) -> None:
-    mark = "  (shorter than the calibration clips)" if decision.is_short else ""
+    mark = "  (shorter than the calibration clips: false alarms may be more frequent)" if decision.is_short else ""
     say(_line(decision, decision.source + mark))
     if windows:
+        if len(decision.segments) > 1:
+            for segment in decision.segments:
+                say(_line(segment, f"  segment {segment.start_s:.2f}-{segment.stop_s:.2f} s"))
         for window in decision.scored_windows:
-            say(_line(window, f"  {window.start_s:.2f}-{window.stop_s:.2f} s"))
+            say(_line(window, f"  window {window.start_s:.2f}-{window.stop_s:.2f} s"))
 
 
 def _line(scored: Any, name: str) -> str:

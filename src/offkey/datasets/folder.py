@@ -12,13 +12,15 @@ from offkey.datasets.table import make_table, read_table
 from offkey.errors import InputError
 from offkey.signals import find
 
-__all__ = ["read_labelled", "read_normal_and_abnormal"]
+__all__ = ["is_named_anomaly", "read_labelled", "read_normal_and_abnormal"]
 
 _LABELS = {"normal": 0, "abnormal": 1, "anomaly": 1, "anomalies": 1, "anomalous": 1, "faulty": 1, "fault": 1}
 
 
 def read_labelled(path: str | os.PathLike[str]) -> Any:
-    """Read labelled recordings: a CSV table, DCASE 2020 names, or folders ``normal`` and ``anomaly``.
+    """Read labelled recordings: a CSV table, folders ``normal`` and ``anomaly``, or DCASE 2020 names.
+
+    Folders of those names outrank the names of the files in them.
 
     Raises
     ------
@@ -30,7 +32,8 @@ def read_labelled(path: str | os.PathLike[str]) -> Any:
         return read_table(source)
     if not source.is_dir():
         raise InputError(f"{path}: is neither a folder nor a .csv table. Give labelled recordings.")
-    if any(is_dcase2020(file) for file in find(source)):
+    files = find(source)
+    if not any(_labels_of(file, source) for file in files) and any(map(is_dcase2020, files)):
         return read_dcase2020(source)
     return read_normal_and_abnormal(source)
 
@@ -48,9 +51,8 @@ def read_normal_and_abnormal(path: str | os.PathLike[str]) -> Any:
     root = Path(path)
     rows = []
     for file in find(root):
-        parts = file.relative_to(root).parts[:-1]
-        labels = {_LABELS[part.lower()] for part in parts if part.lower() in _LABELS}
-        section = next((part for part in parts if re.fullmatch(r"id_\d+", part)), None)
+        labels = _labels_of(file, root)
+        section = next((part for part in file.parts if re.fullmatch(r"id_\d+", part)), None)
         rows.append({"path": str(file), "label": labels.pop() if len(labels) == 1 else None, "section": section})
     if all(row["label"] is None for row in rows):
         raise InputError(
@@ -58,3 +60,15 @@ def read_normal_and_abnormal(path: str | os.PathLike[str]) -> Any:
             "DCASE 2020 names (normal_id_00_00000000.wav), or write a CSV with the columns path and label."
         )
     return make_table(rows)
+
+
+def is_named_anomaly(path: str | os.PathLike[str]) -> bool:
+    """Say whether a file's name or its folder's says that it is an anomaly."""
+    file = Path(path)
+    return file.stem.startswith("anomaly_") or _LABELS.get(file.parent.name.lower()) == 1
+
+
+def _labels_of(file: Path, root: Path) -> set[int]:
+    """Return the labels that the folders between ``root`` and a file stand for."""
+    inside = file.parts[len(root.parts) : -1]
+    return {_LABELS[part.lower()] for part in inside if part.lower() in _LABELS}

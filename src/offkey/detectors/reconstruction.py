@@ -60,6 +60,10 @@ class FrameNetwork(Detector):
     def _fit_network(self, windows: Windows, context: int) -> None:
         if self.score not in SCORES:
             raise InputError(f"score={self.score!r} was given. Use one of {', '.join(map(repr, SCORES))}.")
+        for name in ("context", "bottleneck", "epochs", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise InputError(f"{name}={value!r} was given. It must be a whole number of at least 1.")
         if not 0 <= self.validation < 1:
             raise InputError(f"validation={self.validation} was given. It must be at least 0 and below 1.")
         if windows.shape[1] < context:

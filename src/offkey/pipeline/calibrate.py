@@ -120,7 +120,7 @@ def cut_into_blocks(recordings: list[tuple[int, int]], grid: WindowGrid) -> list
         blocks.extend((first, first + length) for first in range(start, stop - length + 1, length + gap))
     if len(blocks) < FEWEST_RECORDINGS:
         raise InputError(
-            f"{len(recordings)} usable recordings were given, which make {len(blocks)} blocks of a window each. "
+            f"{len(recordings)} usable recording(s) were given, enough for {len(blocks)} block(s) of a window each. "
             f"Give at least {FEWEST_RECORDINGS} recordings, or {2 * FEWEST_RECORDINGS - 1} times the window's length "
             "in one, or use a shorter window."
         )

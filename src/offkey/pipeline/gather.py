@@ -42,7 +42,6 @@ class Gathered:
     failures: list[Failure]
     notes: list[str]
     digest: str
-    duration_s: float
 
 
 def gather(
@@ -63,6 +62,8 @@ def gather(
     notes: list[str] = []
     if not sources:
         raise InputError(_nothing_usable(failures))
+    if rate is not None and rate < 1:
+        raise InputError(f"A rate of {rate} Hz was given. It must be at least 1.")
     rate = rate or _commonest(source.rate for source in sources)
     n_channels = _commonest(source.n_channels for source in sources)
     sources, odd = _with_channels(sources, n_channels)
@@ -76,7 +77,7 @@ def gather(
     expected_frames = sum(feature.n_frames(source.n_samples_at(rate)) for source in sources)
     store = FrameStore(n_bands, n_channels, expected_bytes=4 * expected_frames * n_bands * n_channels)
     try:
-        names, duration_s, digest = _fill(store, sources, feature, grid, rate, failures)
+        names, digest = _fill(store, sources, feature, grid, rate, failures)
         if not names:
             raise InputError(_nothing_usable(failures))
     except BaseException:
@@ -86,16 +87,16 @@ def gather(
         logger.warning("left out: %s", failure)
     for note in notes:
         logger.info(note)
-    return Gathered(feature, grid, n_channels, store, names, failures, notes, digest, duration_s)
+    return Gathered(feature, grid, n_channels, store, names, failures, notes, digest)
 
 
 def _fill(
     store: FrameStore, sources: list[Source], feature: Feature, grid: WindowGrid, rate: int, failures: list[Failure]
-) -> tuple[list[str], float, str]:
-    """Write all recordings to the store; return the names of those that could be read, their seconds and digest."""
+) -> tuple[list[str], str]:
+    """Write all recordings to the store; return the names of those that could be read, and a digest."""
     names: list[str] = []
     seen: dict[bytes, str] = {}
-    digest, n_samples = hashlib.sha256(), 0
+    digest = hashlib.sha256()
     for source in track(sources, "reading", len(sources)):
         reader = _Reader(source, feature, grid, rate, seen)
         try:
@@ -105,8 +106,7 @@ def _fill(
         else:
             names.append(source.name)
             digest.update(reader.digest.digest())
-            n_samples += reader.n_samples
-    return names, n_samples / rate, digest.hexdigest()
+    return names, digest.hexdigest()
 
 
 class _Reader:
@@ -139,9 +139,7 @@ def too_short(n_samples: int, feature: Feature, grid: WindowGrid) -> str:
     """Say that a recording of ``n_samples`` does not fill a window."""
     rate = feature.fitted_state["rate_"]
     window_s = feature.n_samples(grid.n_frames) / rate
-    return (
-        f"lasts {n_samples / rate:.3g} s, shorter than a window of {window_s:.3g} s; use shorter windows to include it."
-    )
+    return f"lasts {n_samples / rate:.3g} s, shorter than a window of {window_s:.3g} s; fit with shorter windows to score it."
 
 
 def choose_grid(

@@ -149,7 +149,7 @@ class Pipeline(Parameterized):
         if len(chosen) < FEWEST_RECORDINGS:
             blocks = cut_into_blocks(chosen, gathered.grid)
             notes.append(
-                f"{len(chosen)} recordings were cut into {len(blocks)} blocks that stand for recordings. Several "
+                f"{len(chosen)} recording(s) were cut into {len(blocks)} blocks that stand for recordings. Several "
                 "recordings from different days calibrate better."
             )
             logger.warning(notes[-1])
@@ -193,7 +193,7 @@ class Pipeline(Parameterized):
         ]
         order = strangest_first(np.array(scores), fitted.is_held_out)
         self.training_ = [training[i] for i in order]
-        self.provenance_ = _provenance(gathered, len(chosen), self.seed)
+        self.provenance_ = _provenance(gathered, chosen, self.seed)
         return order
 
     def _calibration_notes(self) -> list[str]:
@@ -208,7 +208,7 @@ class Pipeline(Parameterized):
             notes.append(
                 f"A false-alarm rate of {asked:.3g} was asked for; {calibration.n_recordings} calibration recordings "
                 f"support {supported:.3g}. The alarm needs a score above all of theirs; "
-                f"{math.ceil(1 / asked - 1e-9) - 1} would do."
+                f"{math.ceil(1 / asked - 1e-9) - 1} recordings would do."
             )
         for note in notes:
             logger.warning(note)
@@ -357,17 +357,18 @@ def load(path: str | os.PathLike[str], *, detectors: Sequence[type[Detector]] = 
     return Pipeline.load(path, detectors=detectors)
 
 
-def _provenance(gathered: Gathered, n_recordings: int, seed: int) -> dict[str, Any]:
+def _provenance(gathered: Gathered, chosen: list[tuple[int, int]], seed: int) -> dict[str, Any]:
     import platform
 
+    n_samples = sum(gathered.feature.n_samples(stop - start) for start, stop in chosen)
     return {
         "offkey": __version__,
         "python": platform.python_version(),
         "packages": {name: found for name in _PACKAGES if (found := _version(name))},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": seed,
-        "n_recordings": n_recordings,
-        "duration_s": round(gathered.duration_s, 3),
+        "n_recordings": len(chosen),
+        "duration_s": round(n_samples / gathered.feature.fitted_state["rate_"], 3),
         "samples_sha256": gathered.digest,
     }
 
