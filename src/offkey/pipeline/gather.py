@@ -139,7 +139,10 @@ def too_short(n_samples: int, feature: Feature, grid: WindowGrid) -> str:
     """Say that a recording of ``n_samples`` does not fill a window."""
     rate = feature.fitted_state["rate_"]
     window_s = feature.n_samples(grid.n_frames) / rate
-    return f"lasts {n_samples / rate:.3g} s, shorter than a window of {window_s:.3g} s; fit with shorter windows to score it."
+    return (
+        f"lasts {n_samples / rate:.3g} s, shorter than a window of {window_s:.3g} s; "
+        "fit with shorter windows to score it."
+    )
 
 
 def choose_grid(
