@@ -25,7 +25,7 @@ def median_ratio(ours, peers):
     return {
         "ours_ms": round(float(np.median(ours)) * 1e3, 3),
         "peer_ms": round(float(np.median(peers)) * 1e3, 3),
-        "ratio": round(float(np.median(peers / ours)), 2),
+        "ratio": round(float(np.median(peers / ours)), 4),
     }
 
 
