@@ -316,6 +316,14 @@ def test_the_same_recording_twice_counts_once(pump_clips, tmp_path):
     assert [failure.reason for failure in pipeline.failures_] == [f"holds the same samples as {tmp_path / '0.wav'}."]
 
 
+def test_the_same_clip_twice_counts_once_though_both_have_one_name(pump_clips):
+    pipeline = Pipeline(window_s=0.5).fit([Clip(clip.samples, 8000) for clip in (*pump_clips, *pump_clips)])
+    assert pipeline.provenance_["n_recordings"] == 24
+    assert len(pipeline.failures_) == 24
+    with pytest.raises(InputError, match="at least 0"):
+        Pipeline().fit(pump_clips, drop_strangest=-1)
+
+
 def test_windows_of_one_recording_do_not_count_as_recordings():
     rng = np.random.default_rng(0)
     clips = [Clip(rng.normal(0, 0.1, n), 8000, source=str(i)) for i, n in enumerate([4000, 4000, 4000, 80_000, 80_000])]

@@ -43,7 +43,6 @@ def plot_scores(clips: list[dict[str, Any]], threshold: float, ax: Any) -> Any:
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_title("recordings not learned from")
     ax.legend()
     return ax
 

@@ -90,10 +90,9 @@ def _usage_status(error: Exception) -> int | None:
 
 def _show_logs(debug: bool) -> None:
     """Show what the library warns of; what `fit` lists as notes and failures is shown there."""
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(name)s: %(message)s")
-    for package, level in (("", logging.CRITICAL), ("offkey.features", logging.WARNING)):
-        if not debug:
-            logging.getLogger(package or None).setLevel(level)
+    logging.basicConfig(level=logging.DEBUG if debug else logging.CRITICAL, format="%(name)s: %(message)s")
+    if not debug:
+        logging.getLogger("offkey.features").setLevel(logging.WARNING)
 
 
 def _silence_native_stderr() -> None:

@@ -130,9 +130,10 @@ class _Reader:
         yield framer.flush()
         if self._feature.n_frames(self.n_samples) < self._grid.n_frames:
             raise ReadError(self._source.name, too_short(self.n_samples, self._feature, self._grid))
-        twin = self._seen.setdefault(self.digest.digest(), self._source.name)
-        if twin is not self._source.name:
-            raise ReadError(self._source.name, f"holds the same samples as {twin}.")
+        digest = self.digest.digest()
+        if digest in self._seen:
+            raise ReadError(self._source.name, f"holds the same samples as {self._seen[digest]}.")
+        self._seen[digest] = self._source.name
 
 
 def too_short(n_samples: int, feature: Feature, grid: WindowGrid) -> str:

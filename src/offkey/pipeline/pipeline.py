@@ -135,6 +135,8 @@ class Pipeline(Parameterized):
             If there are too few usable recordings, or parameters make no sense.
         """
         parse_pooling(self.pooling)
+        if drop_strangest < 0:
+            raise InputError(f"drop_strangest={drop_strangest} was given. It must be at least 0.")
         listed = without(list_normal(recordings), exclude)
         gathered = gather(listed, self.features or LogMel(), self.rate, self.window_s, self.hop_s)
         with gathered.store:
