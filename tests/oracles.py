@@ -1,5 +1,7 @@
 """Slow and obvious: what the fast code must equal."""
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -41,6 +43,48 @@ def conformal_threshold(scores, rate):
     return ordered[-1]
 
 
+def decisions_at(scores, labels, boundary):
+    """Count hits, misses, false alarms and quiet normal recordings, one by one."""
+    pairs = list(zip(scores, labels, strict=True))
+    hits = sum(label == 1 and score > boundary for score, label in pairs)
+    misses = sum(label == 1 and score <= boundary for score, label in pairs)
+    false_alarms = sum(label == 0 and score > boundary for score, label in pairs)
+    return hits, misses, false_alarms, len(pairs) - hits - misses - false_alarms
+
+
+def f_beta(scores, labels, boundary, beta):
+    hits, misses, false_alarms, _ = decisions_at(scores, labels, boundary)
+    return (1 + beta**2) * hits / ((1 + beta**2) * hits + beta**2 * misses + false_alarms)
+
+
+def mean_cost(scores, labels, boundary, miss_cost, false_alarm_cost, fraction):
+    hits, misses, false_alarms, quiet = decisions_at(scores, labels, boundary)
+    per_anomaly = miss_cost * misses / (hits + misses)
+    return fraction * per_anomaly + (1 - fraction) * false_alarm_cost * false_alarms / (false_alarms + quiet)
+
+
+def every_boundary(scores):
+    """Return a boundary between any two scores, and one below and above all."""
+    ordered = sorted(set(scores))
+    middles = [low / 2 + high / 2 for low, high in pairwise(ordered)]
+    return [ordered[0] - 1, *middles, ordered[-1] + 1]
+
+
+def predictive_survival(excess, excesses):
+    """Average over generalised Pareto tails, tail by tail, with scipy's density and wider scales."""
+    from scipy.stats import genpareto
+
+    total = above = 0.0
+    for shape in np.linspace(-0.5, 0.5, 31):
+        for scale in np.exp(np.linspace(-4, 4, 101)) * np.mean(excesses):
+            weight = np.exp(
+                genpareto.logpdf(excesses, shape, scale=scale).sum() + len(excesses) * np.log(np.mean(excesses))
+            )
+            total += weight
+            above += weight * genpareto.sf(excess, shape, scale=scale)
+    return above / total
+
+
 def neighbor_distances(references, query):
     return sorted(np.sqrt(((reference - query) ** 2).sum()) for reference in references)
 
@@ -52,3 +96,42 @@ def autoencoder_score(window, context, predict):
         piece = window[start : start + context].reshape(1, -1)
         errors.append(np.mean((np.asarray(predict(piece), np.float64) - piece) ** 2))
     return np.mean(errors)
+
+
+def events(windows, on, off, merge_gap, min_duration):
+    """Spans of events without cooldown: runs above ``off`` from their first window above ``on``, merged, sifted."""
+    found = []
+    run = []
+    for window in [*windows, None]:
+        if window is not None and window.score > off:
+            run.append(window)
+            continue
+        while run and run[0].score <= on:
+            run.pop(0)
+        if run:
+            found.append([run[0].start_sample, run[-1].stop_sample])
+        run = []
+    merged = []
+    for start, stop in found:
+        if merged and start <= merged[-1][1] + merge_gap:
+            merged[-1][1] = stop
+        else:
+            merged.append([start, stop])
+    return [(start, stop) for start, stop in merged if stop - start >= min_duration]
+
+
+def octave_power(samples, rate, low_hz, high_hz):
+    """Power between two frequencies, by a steep Butterworth filter: high pass, and low pass if it is below Nyquist."""
+    from scipy.signal import butter, sosfilt
+
+    filtered = sosfilt(butter(12, low_hz, "highpass", fs=rate, output="sos"), np.asarray(samples, np.float64))
+    if high_hz < rate / 2:
+        filtered = sosfilt(butter(12, high_hz, "lowpass", fs=rate, output="sos"), filtered)
+    return np.mean(filtered**2)
+
+
+def part_between(samples, rate, low_hz, high_hz):
+    """Part of the power that lies between two frequencies, of a signal that is faded in and out."""
+    spectrum = np.abs(np.fft.rfft(np.asarray(samples, np.float64) * np.hanning(len(samples)))) ** 2
+    hz = np.fft.rfftfreq(len(samples), 1 / rate)
+    return spectrum[(hz >= low_hz) & (hz <= high_hz)].sum() / spectrum.sum()

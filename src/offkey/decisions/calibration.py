@@ -8,7 +8,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.decisions.thresholds import Threshold, conformal_p_value
+from offkey.decisions.base import Threshold
+from offkey.decisions.conformal import conformal_p_value
 
 __all__ = ["Calibration", "segments"]
 
@@ -46,6 +47,19 @@ class Calibration:
     def p_value(self, scores: Any) -> NDArray[np.float64]:
         """Return conformal p-values of scores."""
         return conformal_p_value(scores, self.reference)
+
+    def rate_interval(self, confidence: float = 0.9) -> tuple[float, float]:
+        """Return the interval of the false-alarm rate at the threshold that the reference scores leave open.
+
+        Clopper and Pearson's (1934), from how many of them lie above it.
+        """
+        from scipy.special import betaincinv
+
+        n, n_above = len(self.reference), int(np.sum(self.reference > self.threshold.fitted_state["threshold_"]))
+        tail = (1 - confidence) / 2
+        low = betaincinv(n_above, n - n_above + 1, tail) if n_above else 0.0
+        high = betaincinv(n_above + 1, n - n_above, 1 - tail) if n_above < n else 1.0
+        return float(low), float(high)
 
     def is_anomaly(self, scores: Any) -> Any:
         """Say whether scores are anomalous."""
