@@ -5,6 +5,7 @@
     OffkeyError
     ├── InputError (ValueError)          what was given cannot be used
     │   ├── ReadError                    one recording: .source and .reason
+    │   ├── InjectionError               a clip cannot hold a fault
     │   └── ShapeError                   an array has another shape than the one that is needed
     ├── NotFittedError (ValueError, AttributeError)
     ├── BundleError (ValueError)         a bundle is damaged, unknown or too new
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 __all__ = [
     "BundleError",
+    "InjectionError",
     "InputError",
     "MissingExtraError",
     "NotFittedError",
@@ -54,6 +56,10 @@ class ReadError(InputError):
 
     def __reduce__(self) -> tuple[type[ReadError], tuple[str, str]]:
         return type(self), (self.source, self.reason)
+
+
+class InjectionError(InputError):
+    """A clip cannot hold a fault: it has no sound that the fault could be set against, or is too short."""
 
 
 class ShapeError(InputError):

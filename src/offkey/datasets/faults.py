@@ -1,20 +1,22 @@
-"""Faults of synthetic machines: what is added to, or taken from, the sound of a healthy one.
+"""The sounds of faults, each alone and of no set level: `simulate` and `inject` put them into other sound.
 
-They are caricatures for demos and tests, not evidence of what a detector would hear on a real machine.
+They are caricatures: shapes that a fault is known for, not recordings of one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FAULTS", "Running", "band_noise", "impulses"]
+__all__ = ["Running", "Samples", "band_noise", "bearing", "impulses", "rattle", "rms", "whine"]
 
 Samples = NDArray[np.float64]
+
+BEARING_ORDER = 5.12
+"""Impacts of a pitted bearing in one turn of the shaft: a usual number of rollers and geometry."""
 
 
 @final
@@ -33,59 +35,31 @@ class Running:
         return np.arange(self.n_samples) / self.rate
 
 
-def imbalance(sound: Samples, running: Running) -> Samples:
-    """Let the sound swell once a turn, as with a heavy spot, and its low harmonics grow."""
-    turn = 2 * np.pi * running.shaft_hz * running.times
-    swelling = sound * (1 + 0.4 * np.sin(turn))
-    return np.asarray(swelling + 0.7 * _rms(sound) * sum(np.sin(n * turn + n) / n for n in (1, 2, 3)))
+def bearing(running: Running, ring_hz: float, decay_s: float) -> Samples:
+    """Return the impacts of a pitted bearing: some five a turn with a little slip, each ringing at ``ring_hz``.
+
+    Impacts at a defect frequency with random slip, each exciting a resonance: McFadden and Smith 1984, "Model for the
+    vibration produced by a single point defect in a rolling element bearing".
+    """
+    return impulses(running, BEARING_ORDER * running.shaft_hz, 0.015, ring_hz, decay_s)
 
 
-def bearing(sound: Samples, running: Running) -> Samples:
-    """Add the impacts of a pitted bearing: some five a turn with a little slip, each ringing at a few kilohertz."""
-    ringing = impulses(
-        running, 5.12 * running.shaft_hz, 0.015, running.rng.uniform(2500, min(4500, 0.45 * running.rate)), 0.003
-    )
-    return sound + 0.3 * _rms(sound) / _rms(ringing) * ringing
+def whine(running: Running, hz: float, phase: float = 0.0) -> Samples:
+    """Return a tone with a little vibrato, of amplitude 1; it starts at ``phase`` (radians)."""
+    vibrato = 3 * np.sin(2 * np.pi * 1.5 * running.times)
+    return np.asarray(np.sin(2 * np.pi * hz * running.times + vibrato + phase))
 
 
-def whine(sound: Samples, running: Running) -> Samples:
-    """Add a tone with a little vibrato."""
-    hz = running.rng.uniform(1500, min(5000, 0.45 * running.rate))
-    phase = 2 * np.pi * hz * running.times + 3 * np.sin(2 * np.pi * 1.5 * running.times)
-    return np.asarray(sound + 0.18 * _rms(sound) * np.sin(phase))
-
-
-def rattle(sound: Samples, running: Running) -> Samples:
-    """Add the rattle of a loose part: bursts of noise at irregular times."""
+def rattle(running: Running, low_hz: float, high_hz: float) -> Samples:
+    """Return the rattle of a loose part: bursts of noise between two frequencies, at irregular times."""
     n_bursts = max(3, round(6 * running.n_samples / running.rate))
-    noise = band_noise(running, 1000, 6000)
+    noise = band_noise(running, low_hz, high_hz)
     envelope = np.zeros(running.n_samples)
     decay = np.exp(-np.arange(running.rate // 20) / (0.008 * running.rate))
     for start in running.rng.integers(0, running.n_samples, n_bursts):
         stop = min(running.n_samples, start + len(decay))
         envelope[start:stop] += decay[: stop - start] * running.rng.uniform(0.5, 1.5)
-    return sound + 1.0 * _rms(sound) * envelope * noise
-
-
-def leak(sound: Samples, running: Running) -> Samples:
-    """Add a leak: a steady hiss in the upper half of the spectrum."""
-    return sound + 0.25 * _rms(sound) * band_noise(running, 0.25 * running.rate, 0.48 * running.rate)
-
-
-def missing_stroke(sound: Samples, running: Running) -> Samples:
-    """Let every third stroke fail."""
-    stroke = np.floor(running.times * running.shaft_hz).astype(int)
-    return sound * np.where(stroke % 3 == 2, 0.1, 1.0)
-
-
-FAULTS: dict[str, Callable[[Samples, Running], Samples]] = {
-    "imbalance": imbalance,
-    "bearing": bearing,
-    "whine": whine,
-    "rattle": rattle,
-    "leak": leak,
-    "missing_stroke": missing_stroke,
-}
+    return envelope * noise
 
 
 def band_noise(running: Running, low_hz: float, high_hz: float, slope: float = 0.0) -> Samples:
@@ -95,7 +69,7 @@ def band_noise(running: Running, low_hz: float, high_hz: float, slope: float = 0
     spectrum *= (hz >= low_hz) & (hz <= min(high_hz, running.rate / 2)) & (hz > 0)
     spectrum[1:] *= hz[1:] ** -slope
     noise = np.fft.irfft(spectrum, running.n_samples)
-    return noise / max(_rms(noise), 1e-12)
+    return noise / max(rms(noise), 1e-12)
 
 
 def impulses(running: Running, every_hz: float, jitter: float, ring_hz: float, decay_s: float) -> Samples:
@@ -114,5 +88,6 @@ def impulses(running: Running, every_hz: float, jitter: float, ring_hz: float, d
     return np.asarray(fftconvolve(train, ring)[: running.n_samples])
 
 
-def _rms(sound: Samples) -> float:
+def rms(sound: Samples) -> float:
+    """Return the root mean square of samples."""
     return float(np.sqrt(np.mean(np.square(sound))))

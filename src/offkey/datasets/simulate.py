@@ -4,78 +4,21 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from offkey.datasets.faults import FAULTS, Running, band_noise, impulses
+from offkey.datasets.faults import Running, Samples, band_noise, rms
+from offkey.datasets.machines import FAULTS, MACHINES
 from offkey.datasets.table import make_table
 from offkey.errors import InputError
 from offkey.progress import track
 from offkey.signals import Clip, write
 
-__all__ = ["MACHINES", "Machine", "simulate", "simulate_clip"]
-
-Samples = NDArray[np.float64]
+__all__ = ["simulate", "simulate_clip"]
 
 LOWEST_RATE = 8000
-
-
-def _fan(running: Running, unit: np.random.Generator) -> Samples:
-    """Return a blade passing tone with harmonics, and flow noise."""
-    blades = int(unit.integers(5, 9))
-    tones = _harmonics(running, blades * running.shaft_hz, unit.uniform(0.3, 1.0, 12) / np.arange(1, 13))
-    return 0.5 * tones + band_noise(running, 40, running.rate / 2, slope=unit.uniform(0.6, 0.9))
-
-
-def _pump(running: Running, unit: np.random.Generator) -> Samples:
-    """Return shaft and vane harmonics, and flow noise that swells with each turn."""
-    vanes = int(unit.integers(3, 6))
-    shaft = _harmonics(running, running.shaft_hz, unit.uniform(0.2, 1.0, 6) / np.arange(1, 7))
-    vane = _harmonics(running, vanes * running.shaft_hz, unit.uniform(0.2, 0.8, 8) / np.arange(1, 9))
-    swell = 1 + 0.3 * np.sin(2 * np.pi * running.shaft_hz * running.times)
-    return 0.5 * shaft + 0.5 * vane + swell * band_noise(running, 100, running.rate / 2, slope=unit.uniform(0.4, 0.7))
-
-
-def _valve(running: Running, unit: np.random.Generator) -> Samples:
-    """Sound of a solenoid that opens and closes once a stroke, a short breath of air after each opening."""
-    opening = impulses(running, running.shaft_hz, 0.01, unit.uniform(1200, 2200), 0.006)
-    closing = np.roll(
-        impulses(running, running.shaft_hz, 0.01, unit.uniform(2500, 3500), 0.004),
-        int(0.4 * running.rate / running.shaft_hz),
-    )
-    breath = np.clip(np.sin(2 * np.pi * running.shaft_hz * running.times), 0, 1) ** 4
-    return 8 * opening + 6 * closing + 0.3 * breath * band_noise(running, 1500, 7000)
-
-
-def _gearbox(running: Running, unit: np.random.Generator) -> Samples:
-    """Sound of meshing teeth: harmonics of the mesh frequency with side bands of the shaft, and low rumble."""
-    teeth = int(unit.integers(17, 32))
-    mesh = _harmonics(running, teeth * running.shaft_hz, unit.uniform(0.3, 1.0, 6) / np.arange(1, 7))
-    side_bands = 1 + 0.3 * np.sin(2 * np.pi * running.shaft_hz * running.times + 1.0)
-    return side_bands * mesh + 0.8 * band_noise(running, 30, running.rate / 2, slope=unit.uniform(0.5, 0.8))
-
-
-@final
-@dataclass(frozen=True)
-class Machine:
-    """A kind of machine: its sound, turns or strokes per second, and the faults it can have."""
-
-    sound: Callable[[Running, np.random.Generator], Samples]
-    shaft_hz: float
-    faults: tuple[str, ...]
-
-
-MACHINES: dict[str, Machine] = {
-    "fan": Machine(_fan, 24.0, ("imbalance", "bearing", "whine", "rattle")),
-    "pump": Machine(_pump, 29.0, ("imbalance", "bearing", "whine", "leak")),
-    "valve": Machine(_valve, 1.6, ("missing_stroke", "leak", "rattle")),
-    "gearbox": Machine(_gearbox, 17.0, ("imbalance", "bearing", "whine", "rattle")),
-}
 
 
 def simulate_clip(
@@ -127,8 +70,8 @@ def simulate_clip(
     sound = FAULTS[fault](healthy, running) if fault else healthy
     sound = _in_a_room(sound, rate, unit_rng)
     noise = band_noise(running, 30, running.rate / 2, slope=0.5) + _clanks(running)
-    noise *= 10 ** (-snr_db / 20) * _rms(healthy) / _rms(noise)
-    level = 0.05 * 10 ** (rng.normal(0, 0.5) / 20) / _rms(healthy)
+    noise *= 10 ** (-snr_db / 20) * rms(healthy) / rms(noise)
+    level = 0.05 * 10 ** (rng.normal(0, 0.5) / 20) / rms(healthy)
     samples = np.clip(level * (sound + noise), -1, 1).astype(np.float32)
     label = f"{machine} {unit}" + (f" with {fault}" if fault else "")
     return Clip(samples, rate, source=f"synthetic {label}, recording {number}")
@@ -220,14 +163,6 @@ def _plan(
     ]
 
 
-def _harmonics(running: Running, hz: float, amplitudes: NDArray[np.float64]) -> Samples:
-    wander = 0.3 * np.cumsum(running.rng.normal(0, 1, running.n_samples)) / running.rate
-    phase = 2 * np.pi * hz * running.times + wander
-    starts = running.rng.uniform(0, 2 * np.pi, len(amplitudes))
-    orders = [n for n in range(1, len(amplitudes) + 1) if n * hz < 0.45 * running.rate]
-    return np.asarray(sum(amplitudes[n - 1] * np.sin(n * phase + starts[n - 1]) for n in orders))
-
-
 def _in_a_room(sound: Samples, rate: int, unit: np.random.Generator) -> Samples:
     """Add the reverberation of a hall: direct sound, and a decaying tail of echoes that is the machine's own."""
     from scipy.signal import fftconvolve
@@ -247,7 +182,3 @@ def _clanks(running: Running) -> Samples:
         hz = running.rng.uniform(400, 2500)
         sound[start:] += running.rng.uniform(0.5, 2.0) * np.exp(-time / 0.08) * np.sin(2 * np.pi * hz * time)
     return sound
-
-
-def _rms(sound: Samples) -> float:
-    return float(np.sqrt(np.mean(np.square(sound))))
