@@ -132,13 +132,15 @@ def test_arrays_that_lie_are_refused_before_memory_is_taken(saved):
     reason_for(saved)
 
 
-@pytest.mark.parametrize("key", ["detector", "features", "grid", "clip_calibration", "params", "training"])
+@pytest.mark.parametrize(
+    "key", ["detector", "features", "grid", "boundaries", "evidence", "events", "threshold", "params", "training"]
+)
 @pytest.mark.parametrize(
     "value", [None, 3, [], {}, {"type": "Pipeline"}, {"type": "os.system", "params": {}, "state": {}}]
 )
 def test_documents_that_make_no_sense_are_refused(saved, key, value):
-    if key == "training" and value in ([], {}):
-        return  # no training recordings listed: harmless
+    if (key == "training" and value in ([], {})) or (key == "events" and value == {}):
+        return  # no training recordings listed, or default rules: harmless
     change_document(saved, **{key: value})
     reason_for(saved)
 
@@ -147,10 +149,10 @@ def test_documents_that_make_no_sense_are_refused(saved, key, value):
     ("where", "value"),
     [
         (("grid", "hop"), 0), (("grid", "n_frames"), -1), (("grid", "n_frames"), 2**40), (("n_channels",), 0),
-        (("clip_calibration", "unit_windows"), 0), (("features", "params", "hop_length"), 0),
+        (("boundaries", "", "clips", "unit_windows"), 0), (("features", "params", "hop_length"), 0),
         (("features", "state", "rate_"), 0), (("detector", "params", "statistics"), ["mean"]),
-        (("clip_calibration", "threshold", "state", "threshold_"), None),
-        (("clip_calibration", "threshold", "state", "threshold_"), float("nan")), (("params", "pooling"), "sum"),
+        (("boundaries", "", "clips", "threshold", "state", "threshold_"), None),
+        (("boundaries", "", "clips", "threshold", "state", "threshold_"), float("nan")), (("params", "pooling"), "sum"),
     ],
 )  # fmt: skip
 def test_numbers_that_make_no_sense_are_refused_when_loading(saved, where, value):

@@ -24,16 +24,16 @@ def test_import_offkey_loads_nothing_heavy():
 
 
 def test_help_loads_nothing_heavy():
-    code = "from offkey.cli.app import app\ntry:\n    app(['--help'])\nexcept SystemExit:\n    pass"
+    code = "from offkey.cli.app import make_app\ntry:\n    make_app()(['--help'])\nexcept SystemExit:\n    pass"
     assert not loaded_after(code) & HEAVY
 
 
 SCORE = """
 import sys
 sys.argv = ["offkey", "score", sys.argv[1], "-m", sys.argv[2]]
-from offkey.cli.app import app
+from offkey.cli.app import make_app
 try:
-    app()
+    make_app()()
 except SystemExit as stop:
     assert not stop.code, stop.code
 """

@@ -14,6 +14,7 @@ from offkey.decisions import Conformal, Fixed
 from offkey.detectors import Autoencoder, Gaussian, Level, NearestNeighbors
 from offkey.errors import InputError, NotFittedError, OffkeyError, ReadError, ShapeError
 from offkey.features import LogMel
+from offkey.pipeline import POOLED
 
 PIPELINES = ["pipeline", pytest.param("network_pipeline", marks=pytest.mark.slow)]
 
@@ -101,7 +102,7 @@ def test_a_long_recording_is_decided_segment_by_segment(pipeline, pump_clips, wh
     )
     decision = pipeline.decide(long)
     assert decision.is_anomaly
-    unit = pipeline.clip_calibration_.unit_windows
+    unit = pipeline.boundaries_[POOLED].clips.unit_windows
     strangest = max(decision.segments, key=lambda segment: segment.score)
     assert decision.score == strangest.score
     assert 5.0 < (strangest.start_s + strangest.stop_s) / 2 < 9.0
@@ -190,9 +191,9 @@ def test_one_long_recording_is_cut_into_blocks_with_gaps(pump_clips):
 
 def test_a_rate_finer_than_the_data_supports_is_reported(pump_clips):
     pipeline = Pipeline(window_s=0.5, threshold=Conformal(0.001)).fit(pump_clips)
-    threshold = pipeline.clip_calibration_.threshold
+    threshold = pipeline.boundaries_[POOLED].clips.threshold
     assert threshold.supported_rate_ == 1 / 25
-    assert threshold.threshold_ == pipeline.clip_calibration_.reference.max()
+    assert threshold.threshold_ == pipeline.boundaries_[POOLED].clips.reference.max()
     assert any("support 0.04" in note and "999 recordings would do" in note for note in pipeline.notes_)
 
 
@@ -200,14 +201,14 @@ def test_cheap_detectors_are_scored_out_of_fold(pump_clips):
     pipeline = Pipeline(NearestNeighbors(), window_s=0.5).fit(pump_clips)
     assert all(entry.is_held_out for entry in pipeline.training_)
     assert min(entry.score for entry in pipeline.training_) > 0  # a training window finds itself at distance 0
-    assert pipeline.clip_calibration_.n_recordings == 24
+    assert pipeline.boundaries_[POOLED].clips.n_recordings == 24
 
 
 @pytest.mark.slow
 def test_networks_hold_recordings_out(network_pipeline):
     held_out = [entry for entry in network_pipeline.training_ if entry.is_held_out]
     assert len(held_out) == max(np.ceil(0.2 * 24), np.ceil(1 / 0.1) - 1) == 9
-    assert network_pipeline.clip_calibration_.n_recordings == 9
+    assert network_pipeline.boundaries_[POOLED].clips.n_recordings == 9
 
 
 def test_dropping_the_strangest_makes_up_for_hidden_anomalies():
@@ -253,7 +254,7 @@ def test_a_recordings_table_gives_its_normal_training_rows(pump_clips, tmp_path)
 def test_fitting_twice_gives_the_same_pipeline(pump_clips):
     first, second = (Pipeline(window_s=0.5).fit(pump_clips) for _ in range(2))
     assert first.training_ == second.training_
-    assert first.clip_calibration_.threshold.threshold_ == second.clip_calibration_.threshold.threshold_
+    assert first.boundaries_[POOLED].clips.threshold.threshold_ == second.boundaries_[POOLED].clips.threshold.threshold_
     assert first.provenance_["samples_sha256"] == second.provenance_["samples_sha256"]
 
 
@@ -328,7 +329,7 @@ def test_windows_of_one_recording_do_not_count_as_recordings():
     rng = np.random.default_rng(0)
     clips = [Clip(rng.normal(0, 0.1, n), 8000, source=str(i)) for i, n in enumerate([4000, 4000, 4000, 80_000, 80_000])]
     pipeline = Pipeline(window_s=0.5, threshold=Conformal(0.01)).fit(clips)
-    for calibration in (pipeline.clip_calibration_, pipeline.window_calibration_):
+    for calibration in (pipeline.boundaries_[POOLED].clips, pipeline.boundaries_[POOLED].windows):
         assert calibration.n_recordings == len(calibration.reference) == 5
         assert calibration.threshold.supported_rate_ == 1 / 6
 

@@ -25,7 +25,7 @@ from offkey.errors import BundleError
 
 __all__ = ["FORMAT", "Bundle", "read", "write"]
 
-FORMAT = 1
+FORMAT = 2
 """Format version; raised when an older offkey could not read the file correctly."""
 
 DOCUMENT = "pipeline.json"

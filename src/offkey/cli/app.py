@@ -6,31 +6,37 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from offkey.cli import demo, evaluate, fit, info, score, simulate
 from offkey.cli.console import note
 from offkey.errors import OffkeyError
 from offkey.version import __version__
 
-__all__ = ["app", "main"]
+__all__ = ["VERBS", "main", "make_app"]
 
-app = typer.Typer(
-    name="offkey",
-    help="offkey hears when a machine sounds wrong: fit on normal recordings, score new ones.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("demo")(demo.demo)
-app.command("fit")(fit.fit)
-app.command("score")(score.score)
-app.command("evaluate")(evaluate.evaluate)
-app.command("info")(info.info)
-app.command("simulate")(simulate.simulate)
+VERBS = (
+    "demo", "fit", "score", "evaluate", "calibrate", "threshold", "sensitivity", "info", "simulate",
+)  # fmt: skip
+
+
+def make_app(verbs: Sequence[str] = VERBS) -> typer.Typer:
+    """Return the command with some verbs, each a module of this room: importing all of them takes time."""
+    app = typer.Typer(
+        name="offkey",
+        help="offkey hears when a machine sounds wrong: fit on normal recordings, score new ones.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for verb in verbs:
+        app.command(verb)(getattr(import_module(f"offkey.cli.{verb}"), verb))
+    app.callback()(options)
+    return app
 
 
 def _print_version(asked: bool) -> None:
@@ -39,7 +45,6 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
@@ -58,8 +63,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show must not end the batch
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    asked = [word for word in sys.argv[1:] if not word.startswith("-")][:1]
     try:
-        status = app(standalone_mode=False)
+        status = make_app(asked if asked and asked[0] in VERBS else VERBS)(standalone_mode=False)
     except OffkeyError as error:
         if debug:
             raise

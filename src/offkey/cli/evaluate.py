@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from offkey.cli.console import load_pipeline, note, print_json, progress, say, write_table
+from offkey.cli.console import note, print_json, progress, say, write_table
+from offkey.cli.options import load_pipeline
 
 if TYPE_CHECKING:
     from offkey.evaluation import Report
@@ -24,6 +25,7 @@ def evaluate(
     ],
     model: Annotated[Path, typer.Option("--model", "-m", help="The bundle that offkey fit wrote.")],
     csv: Annotated[Path | None, typer.Option(help="Write the figures to this CSV file too.")] = None,
+    clips: Annotated[bool, typer.Option("--clips", help="Show each recording too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print figures and clips as JSON.")] = False,
     detector: Annotated[str | None, typer.Option(help="Your own class, if the bundle needs it: file.py:Class.")] = None,
 ) -> None:
@@ -41,6 +43,8 @@ def evaluate(
     if as_json:
         print_json(json.loads(report.to_json()))
     else:
+        if clips:
+            _tell_clips(report)
         tell_figures(report)
     if csv is not None:
         write_table([asdict(row) for row in report.rows], csv)
@@ -53,6 +57,14 @@ def evaluate(
     if report.failures:
         note(f"{len(report.failures)} recordings could not be scored; they are in no figure.")
         raise typer.Exit(2)
+
+
+def _tell_clips(report: Report) -> None:
+    say(f"{'label':7}  {'decision':8}  {'score':>10}  {'p-value':>8}  {'events':>6}  recording")
+    for clip in sorted(report.clips, key=lambda clip: -clip["score"]):
+        label, decision = ("anomaly" if clip["label"] else "normal"), ("ANOMALY" if clip["is_anomaly"] else "normal")
+        figures = f"{clip['score']:10.4g}  {clip['p_value']:8.3g}  {clip['n_events']:6}"
+        say(f"{label:7}  {decision:8}  {figures}  {clip['path']}")
 
 
 def tell_figures(report: Report) -> None:

@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from offkey.cli.console import make_detector, note, parse_duration, parse_rate, print_json, progress, say
+from offkey.cli.console import note, print_json, progress, say
+from offkey.cli.options import (
+    COOLDOWN,
+    HYSTERESIS,
+    MERGE_GAP,
+    MIN_DURATION,
+    event_rules,
+    given_recordings,
+    make_detector,
+    parse_boundary,
+    parse_duration,
+)
 from offkey.errors import InputError
 
 if TYPE_CHECKING:
-    from offkey.decisions import Threshold
     from offkey.pipeline import Pipeline
 
-__all__ = ["fit"]
+__all__ = ["fit", "promise_of"]
 
 
 def fit(
@@ -30,8 +40,23 @@ def fit(
     hop: Annotated[str | None, typer.Option(help="Distance of the windows, such as 5s.")] = None,
     rate: Annotated[int | None, typer.Option(help="Rate in hertz that everything is resampled to.", min=1)] = None,
     pooling: Annotated[str, typer.Option(help="mean, max or a quantile such as q0.9.")] = "mean",
-    false_alarms: Annotated[str, typer.Option(help="False-alarm rate, such as 1%.")] = "1%",
-    threshold: Annotated[str, typer.Option(help="conformal, gamma, empirical, or a number.")] = "conformal",
+    false_alarms: Annotated[
+        str | None,
+        typer.Option(help="A rate of clips, such as 1% (if not given), or a budget of events, such as 1/week."),
+    ] = None,
+    threshold: Annotated[
+        str | None, typer.Option(help="conformal (if not given), pareto, robust, empirical, gamma, or a number.")
+    ] = None,
+    hysteresis: Annotated[float | None, HYSTERESIS] = None,
+    min_duration: Annotated[str | None, MIN_DURATION] = None,
+    merge_gap: Annotated[str | None, MERGE_GAP] = None,
+    cooldown: Annotated[str | None, COOLDOWN] = None,
+    group_by: Annotated[
+        list[str] | None, typer.Option(help="A column of the table whose groups get boundaries of their own.")
+    ] = None,
+    hold_out: Annotated[
+        str, typer.Option(help="Where calibration scores come from: folds, split or auto (split for networks).")
+    ] = "auto",
     exclude: Annotated[list[Path] | None, typer.Option(help="A recording to leave out.")] = None,
     drop_strangest: Annotated[
         int, typer.Option(help="Leave out so many of the strangest recordings and fit again.", min=0)
@@ -52,18 +77,25 @@ def fit(
         raise InputError(f"{out} is a folder. Name the bundle's file, such as {out / 'pump.offkey'}.")
     if not out.parent.is_dir():
         raise InputError(f"The folder {out.parent} does not exist. Make it, or write the bundle elsewhere.")
+    boundary, budget = parse_boundary(false_alarms, threshold)
     pipeline = Pipeline(
         detector=chosen,
         rate=rate,
         window_s=parse_duration(window),
         hop_s=parse_duration(hop),
         pooling=pooling,
-        threshold=_threshold(threshold, parse_rate(false_alarms)),
+        threshold=boundary,
+        budget=budget,
+        events=event_rules(hysteresis, min_duration, merge_gap, cooldown),
+        group_by=tuple(group_by or ()),
+        hold_out=hold_out,
         seed=seed,
     )
-    _warn_of_anomalies(normal)
+    recordings = given_recordings(normal, group_by or ())
+    if recordings is normal:
+        _warn_of_anomalies(normal)
     with progress():
-        pipeline.fit(_recordings(normal), exclude=exclude or [], drop_strangest=drop_strangest)
+        pipeline.fit(recordings, exclude=exclude or [], drop_strangest=drop_strangest)
     pipeline.save(out)
     if as_json:
         print_json(_outcome(pipeline, out))
@@ -81,41 +113,13 @@ def _warn_of_anomalies(normal: list[Path]) -> None:
     from offkey.datasets import is_named_anomaly
     from offkey.signals import find
 
-    odd = [path for path in find(path for path in normal if path.suffix.lower() != ".csv") if is_named_anomaly(path)]
+    odd = [path for path in find(normal) if is_named_anomaly(path)]
     if odd:
         note(f"warning: {len(odd)} recordings are named as anomalies and are taken as normal, such as {odd[0]}.")
 
 
-def _recordings(normal: list[Path]) -> Any:
-    tables = [path for path in normal if path.suffix.lower() == ".csv"]
-    if not tables:
-        return normal
-    if len(normal) > 1:
-        raise InputError("A table and other recordings were given. Give one table, or files and folders.")
-    from offkey.datasets import read_table
-
-    return read_table(tables[0])
-
-
-def _threshold(name: str, rate: float) -> Threshold:
-    from offkey import decisions
-
-    kinds: dict[str, Any] = {
-        "conformal": decisions.Conformal,
-        "gamma": decisions.GammaTail,
-        "empirical": decisions.EmpiricalQuantile,
-    }
-    if name in kinds:
-        chosen: Threshold = kinds[name](rate=rate)
-        return chosen
-    try:
-        return decisions.Fixed(float(name))
-    except ValueError:
-        raise InputError(f"The threshold {name!r} was asked for. There are: {', '.join(kinds)}, or a number.") from None
-
-
 def _outcome(pipeline: Pipeline, out: Path) -> dict[str, Any]:
-    state = pipeline.clip_calibration_.threshold.fitted_state
+    state = pipeline.boundaries_[""].clips.threshold.fitted_state
     return {
         "bundle": str(out),
         "detector": repr(pipeline.detector),
@@ -132,18 +136,24 @@ def _outcome(pipeline: Pipeline, out: Path) -> dict[str, Any]:
     }
 
 
+def promise_of(pipeline: Pipeline) -> str:
+    """Return what the boundary of clips promises, in brackets."""
+    boundaries = pipeline.boundaries_[""]
+    if boundaries.budget is not None:
+        return f" ({boundaries.budget.budget} false alarms)"
+    rate = boundaries.clips.threshold.fitted_state["supported_rate_"]
+    return f" (false-alarm rate {rate:.2%})" if rate == rate else " (no false-alarm rate is promised)"
+
+
 def _tell(pipeline: Pipeline, out: Path) -> None:
     outcome = _outcome(pipeline, out)
     minutes = outcome["duration_s"] / 60
     say(f"{outcome['detector']} learned from {outcome['n_recordings']} recordings ({minutes:.1f} min of normal sound).")
     for line in outcome["notes"]:
         say(line)
-    promise = ""
-    if outcome["supported_false_alarm_rate"] == outcome["supported_false_alarm_rate"]:  # not NaN
-        promise = f" (false-alarm rate {outcome['supported_false_alarm_rate']:.2%})"
-    calibration = pipeline.clip_calibration_
     say(
-        f"Threshold {outcome['threshold']:.4g}{promise}, from {calibration.n_recordings} recordings that were held out."
+        f"Threshold {outcome['threshold']:.4g}{promise_of(pipeline)}, from {len(pipeline.evidence_)} recordings that "
+        "were held out."
     )
     say("Strangest training recordings (listen to them; --drop-strangest N leaves them out):")
     for entry in outcome["strangest"]:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from offkey.cli.console import load_pipeline, note, print_json, progress, say, write_table
+from offkey.cli.console import note, print_json, progress, say, write_table
+from offkey.cli.options import given_recordings, load_pipeline, parse_group, parse_rate
+from offkey.errors import InputError
 
 if TYPE_CHECKING:
-    from offkey.pipeline import Decision, Pipeline
+    from offkey.pipeline import Decision, Failure, Pipeline
 
 __all__ = ["score"]
 
 
 def score(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings: files or folders.")],
+    paths: Annotated[list[Path], typer.Argument(help="Recordings: files, folders or one CSV table.")],
     model: Annotated[Path, typer.Option("--model", "-m", help="The bundle that offkey fit wrote.")],
     windows: Annotated[bool, typer.Option("--windows", help="Show each window, not only each recording.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="Show each event, not only each recording.")] = False,
+    fdr: Annotated[
+        str | None,
+        typer.Option(help="Decide about the batch: at most this share of what is reported is expected to be false."),
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="Whose boundaries decide, where the bundle has groups: section=id_00.")
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the results to this CSV file too.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="Write the results to this Parquet file too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
@@ -29,81 +41,156 @@ def score(
 
     Example: offkey score today/ -m pump.offkey --fail-on-anomaly
     """
-    from offkey.pipeline import Failure
-    from offkey.pipeline.sources import list_recordings
-    from offkey.progress import track
+    from offkey.decisions import Event
 
+    if windows and events:
+        raise InputError("Both --windows and --events were given. Give one of them.")
+    rate = None if fdr is None else parse_rate(fdr, "false-discovery rate")
     pipeline = load_pipeline(model, detector)
-    recordings = list_recordings(paths)
-    decisions: list[Decision] = []
-    failures: list[Failure] = []
-    if not as_json:
-        say(f"{'decision':8}  {'score':>10}  {'p-value':>8}  recording")
-    with progress():
-        for result in track(pipeline.score(recordings), "scoring", len(recordings)):
-            if isinstance(result, Failure):
-                failures.append(result)
-                note(f"not scored: {result}")
-                continue
-            decisions.append(result)
-            if not as_json:
-                _tell(result, windows)
-    rows = [row for decision in decisions for row in _rows(decision, windows)]
+    show = None if as_json else (windows, events)
+    decisions, failures = _score(pipeline, paths, parse_group(group, pipeline), rate, show)
+    rows = [row for decision in decisions for row in _rows(decision, windows, events)]
     for path in (csv, parquet):
         if path is not None:
-            write_table(rows, path)
+            write_table(rows, path, None if not events else ["path", *(field.name for field in fields(Event))])
     n_anomalies = sum(decision.is_anomaly for decision in decisions)
     if as_json:
         print_json(_document(model, decisions, failures, windows))
     else:
-        _tell_sum(pipeline, decisions, windows)
+        _tell_sum(pipeline, decisions, rate, windows)
     n_resampled = sum(decision.source_rate != pipeline.rate_ for decision in decisions)
+    n_recordings = len(decisions) + len(failures)
     if n_resampled:
-        note(f"{n_resampled} of {len(recordings)} recordings were resampled to {pipeline.rate_} Hz.")
+        note(f"{n_resampled} of {n_recordings} recordings were resampled to {pipeline.rate_} Hz.")
+    n_groups, n_pooled = len(pipeline.boundaries_) - 1, sum(not decision.group for decision in decisions)
+    if n_groups and n_pooled:
+        note(
+            f"{n_pooled} recordings were decided by the boundary of all together: the bundle has one for each of "
+            f"{n_groups} groups (name theirs with --group {pipeline.group_by[0]}=..., or give a table)."
+        )
     if failures:
-        note(f"{len(failures)} of {len(recordings)} recordings could not be scored.")
+        note(f"{len(failures)} of {n_recordings} recordings could not be scored.")
     if fail_on_anomaly and n_anomalies:
         raise typer.Exit(1)
     if failures:
         raise typer.Exit(2)
 
 
-def _tell_sum(pipeline: Pipeline, decisions: list[Decision], windows: bool) -> None:
+def _score(
+    pipeline: Pipeline, paths: list[Path], group: dict[str, str], rate: float | None, show: tuple[bool, bool] | None
+) -> tuple[list[Decision], list[Failure]]:
+    """Decide about all recordings, and show them as they come; with a false-discovery rate once all are known."""
+    from offkey.pipeline import Failure
+    from offkey.pipeline.sources import list_recordings
+    from offkey.progress import track
+
+    recordings = given_recordings(paths)
+    n_recordings = len(list_recordings(recordings))
+    decisions: list[Decision] = []
+    failures: list[Failure] = []
+    if show:
+        say(f"{'decision':8}  {'score':>10}  {'p-value':>8}  recording")
+    with progress():
+        for result in track(pipeline.score(recordings, group), "scoring", n_recordings):
+            if isinstance(result, Failure):
+                failures.append(result)
+                note(f"not scored: {result}")
+                continue
+            decisions.append(result)
+            if show and rate is None:
+                _tell(result, *show)
+    if rate is not None:
+        decisions = _discovered(decisions, rate)
+        if show:
+            for decision in decisions:
+                _tell(decision, *show)
+    return decisions, failures
+
+
+def _discovered(decisions: list[Decision], rate: float) -> list[Decision]:
+    """Return the decisions as the false-discovery rate makes them, with the p-value that it goes by."""
+    from offkey.pipeline import discoveries
+
+    reported = {id(decision) for decision in discoveries(decisions, rate)}
+    return [
+        replace(decision, is_anomaly=id(decision) in reported, p_value=decision.batch_p_value) for decision in decisions
+    ]
+
+
+def _tell_sum(pipeline: Pipeline, decisions: list[Decision], rate: float | None, windows: bool) -> None:
     if not decisions:
         say("No recording could be scored.")
         return
     n_anomalies = sum(decision.is_anomaly for decision in decisions)
-    thresholds = f"threshold {pipeline.clip_calibration_.threshold.fitted_state['threshold_']:.4g}"
+    if rate is not None:
+        say(
+            f"{n_anomalies} of {len(decisions)} recordings are reported; "
+            f"at most {100 * rate:.3g}% of those are expected to be false alarms."
+        )
+        _tell_resolution(pipeline, decisions, rate)
+        return
+    pooled = pipeline.boundaries_[""]
+    thresholds = sorted({f"{decision.threshold:.4g}" for decision in decisions})
+    said = f"threshold {thresholds[0]}" if len(thresholds) == 1 else f"{len(thresholds)} thresholds"
     if windows:
-        thresholds += f", of single windows {pipeline.window_calibration_.threshold.fitted_state['threshold_']:.4g}"
-    say(f"{n_anomalies} of {len(decisions)} recordings are anomalies ({thresholds}).")
+        said += f", of single windows {pooled.windows.threshold.fitted_state['threshold_']:.4g}"
+    if pooled.budget is not None:
+        said += f"; at most {pooled.budget.budget} false alarms are expected"
+    say(f"{n_anomalies} of {len(decisions)} recordings are anomalies ({said}).")
 
 
-def _tell(decision: Decision, windows: bool) -> None:
+def _tell_resolution(pipeline: Pipeline, decisions: list[Decision], rate: float) -> None:
+    """Say if few calibration recordings keep a batch's decisions from being fine enough."""
+    counts = [pipeline.boundaries_[decision.group].clips.n_recordings for decision in decisions]
+    least = sorted(len(each.segments) / (count + 1) for each, count in zip(decisions, counts, strict=True))
+    n = len(least)
+    n_needed = next((k for k, p_value in enumerate(least, 1) if p_value <= rate * k / n + 1e-12), None)
+    if n_needed == 1:
+        return
+    many = max(len(decision.segments) for decision in decisions)
+    why = f"With {min(counts)} calibration recordings no p-value is below {least[0]:.2g}"
+    if many > 1:
+        why += f" (a recording of {many} segments counts {many} times)"
+    if n_needed is None:
+        say(f"{why}: none of these could be reported, however strange.")
+    else:
+        say(f"{why}: at least {n_needed} of {n} must be so strange for any to be reported.")
+    say(f"{math.ceil(n * many / rate - 1e-9) - 1} calibration recordings would do for a single one.")
+
+
+def _tell(decision: Decision, windows: bool, events: bool) -> None:
     mark = "  (shorter than the calibration clips: false alarms may be more frequent)" if decision.is_short else ""
     say(_line(decision, decision.source + mark))
+    if windows and len(decision.segments) > 1:
+        for segment in decision.segments:
+            say(_line(segment, f"  segment {segment.start_s:.2f}-{segment.stop_s:.2f} s"))
     if windows:
-        if len(decision.segments) > 1:
-            for segment in decision.segments:
-                say(_line(segment, f"  segment {segment.start_s:.2f}-{segment.stop_s:.2f} s"))
         for window in decision.scored_windows:
             say(_line(window, f"  window {window.start_s:.2f}-{window.stop_s:.2f} s"))
+    if events or (decision.is_anomaly and len(decision.segments) > 1):
+        for event in decision.events:
+            say(
+                f"{'event':8}  {event.peak_score:10.4g}  {event.p_value:8.3g}    {event.start_s:.2f}-{event.stop_s:.2f}"
+                f" s, peak at {event.peak_s:.2f} s, mean p-value of windows {event.mean_p_value:.2g}"
+            )
 
 
 def _line(scored: Any, name: str) -> str:
     return f"{'ANOMALY' if scored.is_anomaly else 'normal':8}  {scored.score:10.4g}  {scored.p_value:8.3g}  {name}"
 
 
-def _rows(decision: Decision, windows: bool) -> list[dict[str, Any]]:
+def _rows(decision: Decision, windows: bool, events: bool) -> list[dict[str, Any]]:
     head = {"path": decision.source}
-    if not windows:
-        return [head | _clip(decision)]
-    return [head | window for window in _timeline(decision)]
+    if windows:
+        return [head | window for window in _timeline(decision)]
+    if events:
+        return [head | asdict(event) for event in decision.events]
+    return [head | _clip(decision)]
 
 
 def _clip(decision: Decision) -> dict[str, Any]:
-    names = ("score", "p_value", "threshold", "is_anomaly", "duration_s", "is_short")
-    return {name: getattr(decision, name) for name in names}
+    names = ("score", "p_value", "threshold", "is_anomaly", "duration_s", "is_short", "group")
+    return {name: getattr(decision, name) for name in names} | {"n_events": len(decision.events)}
 
 
 def _timeline(decision: Decision) -> list[dict[str, Any]]:
@@ -111,11 +198,16 @@ def _timeline(decision: Decision) -> list[dict[str, Any]]:
     return [{name: getattr(window, name) for name in names} for window in decision.scored_windows]
 
 
-def _document(model: Path, decisions: list[Decision], failures: list[Any], windows: bool) -> dict[str, Any]:
+def _document(model: Path, decisions: list[Decision], failures: list[Failure], windows: bool) -> dict[str, Any]:
     return {
         "model": str(model),
         "clips": [
-            {"path": decision.source, **_clip(decision), **({"windows": _timeline(decision)} if windows else {})}
+            {
+                "path": decision.source,
+                **_clip(decision),
+                "events": [asdict(event) for event in decision.events],
+                **({"windows": _timeline(decision)} if windows else {}),
+            }
             for decision in decisions
         ],
         "failures": [{"path": failure.source, "reason": failure.reason} for failure in failures],

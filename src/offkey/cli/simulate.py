@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from offkey.cli.console import parse_duration, print_json, progress, say
+from offkey.cli.console import print_json, progress, say
+from offkey.cli.options import parse_duration
 from offkey.errors import InputError
 
 __all__ = ["simulate"]

@@ -1,6 +1,8 @@
-"""Evaluation on labelled sets."""
+"""Evaluation on labelled sets, boundaries chosen on them, and sensitivity to faults put into normal recordings."""
 
+from offkey.evaluation.choose import BoundaryFigures, Choice, choose_threshold
 from offkey.evaluation.evaluate import Figures, Report, evaluate
+from offkey.evaluation.ladder import FaultSensitivity
 from offkey.evaluation.metrics import (
     Confusion,
     auc,
@@ -10,16 +12,23 @@ from offkey.evaluation.metrics import (
     roc_curve,
     wilson_interval,
 )
+from offkey.evaluation.sensitivity import SensitivityReport, sensitivity
 
 __all__ = [
+    "BoundaryFigures",
+    "Choice",
     "Confusion",
+    "FaultSensitivity",
     "Figures",
     "Report",
+    "SensitivityReport",
     "auc",
     "bootstrap_interval",
+    "choose_threshold",
     "confusion",
     "evaluate",
     "partial_auc",
     "roc_curve",
+    "sensitivity",
     "wilson_interval",
 ]

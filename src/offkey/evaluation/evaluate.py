@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, final
 
@@ -14,10 +16,12 @@ from numpy.typing import NDArray
 from offkey.errors import InputError, ReadError
 from offkey.evaluation.metrics import auc, bootstrap_interval, confusion, partial_auc, wilson_interval
 from offkey.pipeline import Decision, Failure, Pipeline
+from offkey.pipeline.gather import digest_of
+from offkey.pipeline.sources import Recording, open_source
 from offkey.progress import track
 from offkey.recordings import check_table
 
-__all__ = ["Figures", "Report", "evaluate", "figures"]
+__all__ = ["Figures", "Report", "evaluate", "figures", "n_fitted_on", "without_nan"]
 
 GROUPS = ("machine", "section", "domain")
 
@@ -59,7 +63,7 @@ class Report:
     rows : list of Figures
         All recordings first, then each group.
     clips : list of dict
-        For each scored recording: the table's columns, score, p_value, threshold and is_anomaly.
+        For each scored recording: the table's columns, score, p_value, threshold, is_anomaly and n_events.
     failures : list of Failure
         Recordings that could not be scored; they are in no figure.
     n_unlabelled : int
@@ -89,7 +93,7 @@ class Report:
             "failures": [asdict(failure) for failure in self.failures],
             "n_unlabelled": self.n_unlabelled,
         }
-        return json.dumps(_without_nan(document), indent=1)
+        return json.dumps(without_nan(document), indent=1)
 
 
 def evaluate(pipeline: Pipeline, table: Any) -> Report:
@@ -120,7 +124,7 @@ def evaluate(pipeline: Pipeline, table: Any) -> Report:
     records = rows.to_dict("records")
     for record in track(records, "scoring", len(records)):
         try:
-            clips.append(_clip(record, pipeline.decide(record["path"])))
+            clips.append(_clip(record, pipeline.decide(record["path"], record)))
         except ReadError as error:
             failures.append(Failure(error.source, error.reason))
     if not clips:
@@ -174,12 +178,24 @@ def _clip(record: dict[Any, Any], decision: Decision) -> dict[str, Any]:
         "p_value": decision.p_value,
         "threshold": decision.threshold,
         "is_anomaly": decision.is_anomaly,
+        "n_events": len(decision.events),
     }
 
 
-def _without_nan(thing: Any) -> Any:
+def n_fitted_on(pipeline: Pipeline, recordings: Iterable[Recording]) -> int:
+    """Return how many recordings hold the samples of one that a pipeline was fitted on."""
+    fitted_on = {entry.digest for entry in pipeline.training_}
+    n_fitted_on = 0
+    for recording in recordings:
+        with contextlib.suppress(ReadError):
+            n_fitted_on += digest_of(open_source(recording), pipeline.rate_) in fitted_on
+    return n_fitted_on
+
+
+def without_nan(thing: Any) -> Any:
+    """Return a structure of dicts and lists with None in place of numbers that are not finite, as JSON wants it."""
     if isinstance(thing, dict):
-        return {key: _without_nan(value) for key, value in thing.items()}
+        return {key: without_nan(value) for key, value in thing.items()}
     if isinstance(thing, list):
-        return [_without_nan(value) for value in thing]
+        return [without_nan(value) for value in thing]
     return None if isinstance(thing, float) and not math.isfinite(thing) else thing

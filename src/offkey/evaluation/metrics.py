@@ -128,7 +128,7 @@ def confusion(labels: ArrayLike, decisions: ArrayLike) -> Confusion:
     )
 
 
-def wilson_interval(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(k: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
     """Return Wilson's score interval for a fraction k / n (Wilson 1927); (nan, nan) for n = 0.
 
     Examples

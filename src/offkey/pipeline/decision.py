@@ -1,14 +1,17 @@
-"""What comes out: scored windows, and the decision about a recording."""
+"""What comes out: scored windows, the decision about a recording, and what to report of a batch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Decision", "ScoredSegment", "ScoredWindow", "TrainingScore"]
+from offkey.decisions import Event, benjamini_hochberg
+
+__all__ = ["Decision", "ScoredSegment", "ScoredWindow", "TrainingScore", "discoveries"]
 
 
 @final
@@ -44,7 +47,8 @@ class Decision:
 
     A recording of as many windows as the calibration clips had is decided as one. A longer one is decided segment by
     segment of that length, and its score and p-value are those of its strangest segment: the false-alarm rate holds for
-    each segment.
+    each segment. Under a false-alarm budget the score is that of the strangest window, and a recording that holds an
+    event is an anomaly.
 
     Attributes
     ----------
@@ -55,7 +59,7 @@ class Decision:
     p_value : float
         How often normal sound scores as high, by the calibration recordings.
     threshold : float
-        Scores above it are anomalies.
+        Scores above it are anomalies; under a budget if an event comes of them.
     is_anomaly : bool
         The decision.
     duration_s : float
@@ -65,8 +69,12 @@ class Decision:
     is_short : bool
         Whether it has fewer windows than the calibration clips: its score averages fewer, so the false-alarm rate may
         not hold.
+    group : str
+        The group whose boundaries decided; empty if those of all together did.
     segments : tuple of ScoredSegment
         What was decided, in order of time.
+    events : tuple of Event
+        Stretches of windows above the boundary of single windows, in order of time.
     scored_windows : tuple of ScoredWindow
         All windows, in order of time.
     """
@@ -79,8 +87,15 @@ class Decision:
     duration_s: float
     source_rate: int
     is_short: bool
+    group: str
     segments: tuple[ScoredSegment, ...]
+    events: tuple[Event, ...]
     scored_windows: tuple[ScoredWindow, ...]
+
+    @property
+    def batch_p_value(self) -> float:
+        """P-value of the whole recording: that of its strangest segment, times their number (Bonferroni), at most 1."""
+        return min(1.0, self.p_value * len(self.segments))
 
     @property
     def window_scores(self) -> NDArray[np.float64]:
@@ -104,3 +119,25 @@ class TrainingScore:
     source: str
     score: float
     is_held_out: bool
+    digest: str = ""
+
+
+def discoveries(decisions: Sequence[Decision], rate: float) -> list[Decision]:
+    """Return the recordings of a batch to report, so that at most ``rate`` of them are expected to be false alarms.
+
+    Benjamini and Hochberg's procedure on `Decision.batch_p_value`; the pipeline's own boundary plays no part.
+
+    Parameters
+    ----------
+    decisions : sequence of Decision
+        All of the batch: leaving some out would change what is promised.
+    rate : float
+        False-discovery rate, such as 0.05.
+
+    Raises
+    ------
+    InputError
+        If the rate lies outside 0 to 1.
+    """
+    is_reported = benjamini_hochberg([decision.batch_p_value for decision in decisions], rate)
+    return [decision for decision, yes in zip(decisions, is_reported, strict=True) if yes]

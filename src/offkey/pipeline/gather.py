@@ -18,7 +18,7 @@ from offkey.pipeline.sources import Failure, Recording, Source, survey
 from offkey.progress import track
 from offkey.windows import FrameStore, WindowGrid
 
-__all__ = ["Gathered", "gather", "too_short"]
+__all__ = ["Gathered", "digest_of", "gather", "too_short"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,8 @@ SHORTEST_WINDOW_S = 1.0
 class Gathered:
     """Frames of all usable recordings, and what was chosen on the way.
 
-    ``names`` and ``store.recordings`` go together; ``digest`` is a SHA-256 over the samples.
+    ``names``, ``digests`` (of samples, shortened) and ``store.recordings`` go together; ``digest`` is a SHA-256 over
+    all samples.
     """
 
     feature: Feature
@@ -39,6 +40,7 @@ class Gathered:
     n_channels: int
     store: FrameStore
     names: list[str]
+    digests: list[str]
     failures: list[Failure]
     notes: list[str]
     digest: str
@@ -77,7 +79,7 @@ def gather(
     expected_frames = sum(feature.n_frames(source.n_samples_at(rate)) for source in sources)
     store = FrameStore(n_bands, n_channels, expected_bytes=4 * expected_frames * n_bands * n_channels)
     try:
-        names, digest = _fill(store, sources, feature, grid, rate, failures)
+        names, digests, digest = _fill(store, sources, feature, grid, rate, failures)
         if not names:
             raise InputError(_nothing_usable(failures))
     except BaseException:
@@ -87,14 +89,15 @@ def gather(
         logger.warning("left out: %s", failure)
     for note in notes:
         logger.info(note)
-    return Gathered(feature, grid, n_channels, store, names, failures, notes, digest)
+    return Gathered(feature, grid, n_channels, store, names, digests, failures, notes, digest)
 
 
 def _fill(
     store: FrameStore, sources: list[Source], feature: Feature, grid: WindowGrid, rate: int, failures: list[Failure]
-) -> tuple[list[str], str]:
-    """Write all recordings to the store; return the names of those that could be read, and a digest."""
+) -> tuple[list[str], list[str], str]:
+    """Write all recordings to the store; return names and digests of those that could be read, and a digest of all."""
     names: list[str] = []
+    digests: list[str] = []
     seen: dict[bytes, str] = {}
     digest = hashlib.sha256()
     for source in track(sources, "reading", len(sources)):
@@ -105,8 +108,9 @@ def _fill(
             failures.append(Failure(error.source, error.reason))
         else:
             names.append(source.name)
+            digests.append(shortened(reader.digest))
             digest.update(reader.digest.digest())
-    return names, digest.hexdigest()
+    return names, digests, digest.hexdigest()
 
 
 class _Reader:
@@ -134,6 +138,25 @@ class _Reader:
         if digest in self._seen:
             raise ReadError(self._source.name, f"holds the same samples as {self._seen[digest]}.")
         self._seen[digest] = self._source.name
+
+
+def digest_of(source: Source, rate: int) -> str:
+    """Return the beginning of the SHA-256 of a recording's samples at a rate: the same samples give the same.
+
+    Raises
+    ------
+    ReadError
+        If the file is damaged.
+    """
+    digest = hashlib.sha256()
+    for block in source.blocks(rate):
+        digest.update(block.tobytes())
+    return shortened(digest)
+
+
+def shortened(digest: hashlib._Hash) -> str:
+    """Return enough of a digest to tell recordings apart."""
+    return digest.hexdigest()[:16]
 
 
 def too_short(n_samples: int, feature: Feature, grid: WindowGrid) -> str:

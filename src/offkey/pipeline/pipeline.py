@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
+import copy
 import logging
-import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from offkey import bundle
-from offkey.decisions import Conformal, Threshold, segments
+from offkey.decisions import EventFinder, EventRules, Threshold
 from offkey.detectors import Detector, NearestNeighbors
 from offkey.errors import BundleError, InputError, NotFittedError, ReadError
 from offkey.features import Feature, LogMel
 from offkey.parameters import Parameterized
-from offkey.pipeline.calibrate import (
-    FEWEST_RECORDINGS,
-    cut_into_blocks,
-    fit_and_score,
-    make_calibrations,
-    strangest_first,
-)
-from offkey.pipeline.decision import Decision, ScoredSegment, ScoredWindow, TrainingScore
-from offkey.pipeline.gather import Gathered, gather, too_short
+from offkey.pipeline import sources
+from offkey.pipeline.boundaries import Boundaries, Policy, make_boundaries, timeline_of
+from offkey.pipeline.deciding import make_decision
+from offkey.pipeline.decision import Decision, ScoredWindow
+from offkey.pipeline.gather import gather, too_short
+from offkey.pipeline.learning import learn
+from offkey.pipeline.provenance import with_calibration
+from offkey.pipeline.recalibrate import KnownRecordings
 from offkey.pipeline.saving import from_bundle, to_bundle
-from offkey.pipeline.sources import Failure, Recording, Source, list_normal, list_recordings, open_source, without
+from offkey.pipeline.sources import POOLED, Failure, Recording, Source
 from offkey.pipeline.stream import Stream
-from offkey.version import __version__
-from offkey.windows import WindowArray, parse_pooling
+from offkey.signals import Clip
 
 __all__ = ["Pipeline", "load"]
 
@@ -56,9 +54,20 @@ class Pipeline(Parameterized):
     pooling : str
         How window scores become a clip's score: ``"mean"``, ``"max"`` or a quantile such as ``"q0.9"``.
     threshold : Threshold, optional
-        The decision boundary; `Conformal` at a false-alarm rate of 1 % if not given.
+        The boundary of clips and of windows; `Conformal` at a false-alarm rate of 1 % if not given.
+    budget : str, optional
+        False alarms (events) in a time, such as ``"1/week"``, for live use and long recordings, in place of
+        ``threshold`` and ``pooling``: a recording that holds an event is an anomaly, its strangest window its score.
+    events : EventRules, optional
+        How windows above the boundary become events.
+    group_by : sequence of str
+        Columns of the recordings table, such as ``("machine", "section")``: groups with enough calibration recordings
+        get boundaries of their own.
+    hold_out : str
+        Where calibration scores come from: ``"folds"`` (the detector is refitted on all), ``"split"`` (recordings kept
+        back, with an exact guarantee) or ``"auto"`` (folds for cheap detectors, a split for networks).
     seed : int
-        Of the split between training and calibration.
+        Of the split and of draws.
 
     Attributes
     ----------
@@ -66,17 +75,19 @@ class Pipeline(Parameterized):
         As fitted.
     grid_ : WindowGrid
         Windows in frames.
-    clip_calibration_, window_calibration_ : Calibration
-        Thresholds and reference scores of clips, and of single windows.
+    boundaries_ : dict of str to Boundaries
+        Thresholds with the scores they rest on, of clips, windows and events: under ``""`` those of all recordings
+        together, and of each group that has its own.
+    evidence_ : list of Evidence
+        The scores of normal sound that the boundaries rest on.
     training_ : list of TrainingScore
-        The training recordings, strangest first: "the vast majority is normal" is the assumption, look at the first
-        few.
+        The training recordings, strangest first: listen to the first few, as "the vast majority is normal" is assumed.
     failures_ : list of Failure
         Training recordings that could not be used, and why.
-    notes_ : list of str
-        What was chosen on the way.
+    fit_notes_, notes_ : list of str
+        What was chosen on the way when fitting; the same and what is to be said of the boundaries.
     provenance_ : dict
-        Versions, date, seed, number, duration and digest of the training recordings.
+        Versions, date, seed, number, duration and digest of the training recordings, and later calibrations.
 
     Examples
     --------
@@ -100,6 +111,10 @@ class Pipeline(Parameterized):
         hop_s: float | None = None,
         pooling: str = "mean",
         threshold: Threshold | None = None,
+        budget: str | None = None,
+        events: EventRules | None = None,
+        group_by: Sequence[str] = (),
+        hold_out: str = "auto",
         seed: int = 0,
     ) -> None:
         self.detector = detector
@@ -109,6 +124,10 @@ class Pipeline(Parameterized):
         self.hop_s = hop_s
         self.pooling = pooling
         self.threshold = threshold
+        self.budget = budget
+        self.events = events
+        self.group_by = group_by
+        self.hold_out = hold_out
         self.seed = seed
 
     def fit(
@@ -134,95 +153,125 @@ class Pipeline(Parameterized):
         InputError
             If there are too few usable recordings, or parameters make no sense.
         """
-        parse_pooling(self.pooling)
+        policy = Policy.of(self.get_params())
         if drop_strangest < 0:
             raise InputError(f"drop_strangest={drop_strangest} was given. It must be at least 0.")
-        listed = without(list_normal(recordings), exclude)
+        listed = sources.without(sources.list_normal(recordings), exclude)
+        groups, notes = sources.name_groups(recordings, self.group_by)
         gathered = gather(listed, self.features or LogMel(), self.rate, self.window_s, self.hop_s)
+        timeline = timeline_of(gathered.feature, gathered.grid)
         with gathered.store:
-            notes = self._fit_gathered(gathered, drop_strangest)
-        self.failures_ = gathered.failures
-        self.notes_ = notes + self._calibration_notes()
+            policy.check(
+                [len(gathered.grid.starts(stop - start)) for start, stop in gathered.store.recordings], timeline
+            )
+            learned = learn(
+                gathered,
+                groups,
+                self.detector or NearestNeighbors(),
+                n_wanted=policy.n_wanted,
+                pooling=policy.pooling,
+                hold_out=self.hold_out,
+                drop_strangest=drop_strangest,
+                seed=self.seed,
+            )
+        boundaries, more = make_boundaries(learned.evidence, policy, timeline)
+        self.features_, self.grid_, self.n_channels_ = gathered.feature, gathered.grid, gathered.n_channels
+        self.detector_, self.evidence_, self.training_ = learned.detector, learned.evidence, learned.training
+        self.provenance_, self.failures_ = learned.provenance, gathered.failures
+        self.fit_notes_ = notes + learned.notes
+        self._take_up(boundaries, more)
         return self
 
-    def _fit_gathered(self, gathered: Gathered, drop_strangest: int) -> list[str]:
-        chosen, names = list(gathered.store.recordings), list(gathered.names)
-        notes = list(gathered.notes)
-        if len(chosen) < FEWEST_RECORDINGS:
-            blocks = cut_into_blocks(chosen, gathered.grid)
-            notes.append(
-                f"{len(chosen)} recording(s) were cut into {len(blocks)} blocks that stand for recordings. Several "
-                "recordings from different days calibrate better."
-            )
-            logger.warning(notes[-1])
-            names = [_block_name(block, chosen, names, gathered) for block in blocks]
-            chosen = blocks
-        n_kept = len(chosen) - drop_strangest
-        if n_kept < FEWEST_RECORDINGS:
-            raise InputError(
-                f"Without the {drop_strangest} strangest, {n_kept} recordings are left; "
-                f"{FEWEST_RECORDINGS} are needed. Drop fewer."
-            )
-        strangest = self._fit_chosen(chosen, names, gathered)
-        if drop_strangest:
-            dropped, kept = strangest[:drop_strangest], sorted(strangest[drop_strangest:])
-            notes.append(
-                f"The {drop_strangest} strangest recordings were left out: {', '.join(names[i] for i in dropped)}. "
-                "The false-alarm rate holds for sound like that of the others."
-            )
-            self._fit_chosen([chosen[i] for i in kept], [names[i] for i in kept], gathered)
-        return notes
-
-    def _fit_chosen(self, chosen: list[tuple[int, int]], names: list[str], gathered: Gathered) -> list[int]:
-        """Fit on some recordings, and return their indices, strangest first."""
-        windows = WindowArray(gathered.store.frames, chosen, gathered.grid)
-        threshold = self.threshold or Conformal()
-        rate = threshold.get_params().get("rate", 0.01)
-        fitted = fit_and_score(self.detector or NearestNeighbors(), windows, rate, self.seed)
-        self.features_ = gathered.feature
-        self.grid_ = gathered.grid
-        self.n_channels_ = gathered.n_channels
-        self.detector_ = fitted.detector
-        self.clip_calibration_, self.window_calibration_ = make_calibrations(fitted, threshold, self.pooling, self.seed)
-        pool = parse_pooling(self.pooling)
-        scores = [
-            max(pool(own[unit]) for unit in segments(len(own), self.clip_calibration_.unit_windows))
-            for own in fitted.scores
-        ]
-        training = [
-            TrainingScore(name, score, bool(out))
-            for name, score, out in zip(names, scores, fitted.is_held_out, strict=True)
-        ]
-        order = strangest_first(np.array(scores), fitted.is_held_out)
-        self.training_ = [training[i] for i in order]
-        self.provenance_ = _provenance(gathered, chosen, self.seed)
-        return order
-
-    def _calibration_notes(self) -> list[str]:
-        notes = []
-        if self.detector_.fitted_state.get("is_interrupted_"):
-            n_epochs = len(self.detector_.fitted_state["loss_"])
-            notes.append(f"Training was stopped after {n_epochs} epochs; what was learned until then is kept.")
-        calibration = self.clip_calibration_
-        asked = calibration.threshold.get_params().get("rate")
-        supported = calibration.threshold.fitted_state["supported_rate_"]
-        if asked is not None and supported > asked * (1 + 1e-9):
-            notes.append(
-                f"A false-alarm rate of {asked:.3g} was asked for; {calibration.n_recordings} calibration recordings "
-                f"support {supported:.3g}. The alarm needs a score above all of theirs; "
-                f"{math.ceil(1 / asked - 1e-9) - 1} recordings would do."
-            )
+    def _take_up(self, boundaries: dict[str, Boundaries], notes: list[str]) -> None:
+        self.boundaries_, self.notes_ = boundaries, self.fit_notes_ + notes
         for note in notes:
-            logger.warning(note)
-        return notes
+            logger.log(logging.INFO if boundaries[POOLED].budget else logging.WARNING, note)
 
-    def decide(self, recording: Recording) -> Decision:
+    def calibrate(
+        self,
+        recordings: Any = (),
+        *,
+        mark_normal: Any = (),
+        group: Mapping[str, Any] | None = None,
+        threshold: Threshold | None = None,
+        budget: str | None = None,
+        events: EventRules | None = None,
+    ) -> list[Failure]:
+        """Refit the boundaries alone, with more recordings of normal sound or another false-alarm rate.
+
+        Parameters
+        ----------
+        recordings, mark_normal : path, Clip, iterable of both, or recordings table
+            More normal sound, and false alarms that turned out to be normal. These are more extreme than recordings
+            taken at random, and count by their strangest part: there are fewer false alarms than stated.
+        group : dict of str to str, optional
+            As for `decide`, of recordings whose group no table says: they count for it, and for all together.
+        threshold, budget, events
+            As for the pipeline, which keeps its own if not given.
+
+        Returns
+        -------
+        list of Failure
+            Recordings that could not be used, or are in the calibration already.
+
+        Raises
+        ------
+        InputError
+            If no recording is given that can be used and nothing else changes, or the evidence does not suffice.
+        """
+        self._require_fit()
+        if threshold and budget:
+            raise InputError("Both a threshold and a budget were given. A budget sets the threshold; give one.")
+        changed = copy.copy(self)
+        if threshold or budget:
+            changed.threshold, changed.budget = threshold or self.threshold, budget
+        changed.events = events or self.events
+        pooled = self.boundaries_[POOLED]
+        policy = Policy.of(changed.get_params(), None if threshold or budget else pooled)
+        known = KnownRecordings(self.evidence_, self.training_, self.rate_, self.group_by, group)
+        added, failures = known.more(recordings, "added", self._score_windows)
+        marked, failed = known.more(mark_normal, "marked", self._score_windows)
+        failures += failed
+        if not (added or marked or threshold or budget or events):
+            shown = f" The first: {failures[0]}" if failures else ""
+            raise InputError(f"No recording that can be used was given, and nothing else to change.{shown}")
+        changed.evidence_ = [*self.evidence_, *added, *marked]
+        timeline = timeline_of(self.features_, self.grid_)
+        boundaries, notes = make_boundaries(changed.evidence_, policy, timeline, pooled.clips.unit_windows)
+        changed.provenance_ = with_calibration(self.provenance_, repr(policy), added, marked)
+        changed._take_up(boundaries, known.notes + notes)
+        vars(self).update(vars(changed))
+        return failures
+
+    def use_threshold(self, threshold: Threshold, chosen_on: str = "") -> None:
+        """Decide about clips by a fitted threshold, such as one chosen on labelled recordings, in all groups.
+
+        It ends a budget: as clips are then decided by their strangest window, windows have the same boundary.
+
+        Parameters
+        ----------
+        threshold : Threshold
+            Fitted.
+        chosen_on : str
+            What it was chosen on, for the provenance.
+        """
+        self._require_fit()
+        threshold.is_anomaly(0.0)
+        own = threshold.unfitted().restore(threshold.fitted_state)
+        self.threshold, self.budget = threshold.unfitted(), None
+        self.provenance_ = with_calibration(self.provenance_, repr(own), chosen_on=chosen_on)
+        self._take_up({POOLED: self.boundaries_[POOLED].decided_by(own)}, [])
+
+    def decide(self, recording: Recording, group: Mapping[str, Any] | str | None = None) -> Decision:
         """Decide whether a recording sounds wrong.
 
         Parameters
         ----------
         recording : path or Clip
-            Another rate is resampled; memory is bounded however long a file is.
+            Another rate is resampled; memory is bounded, however long a file is.
+        group : dict of str to str, optional
+            Values of the columns that the pipeline groups by, such as ``{"section": "id_00"}``; a group without
+            boundaries of its own has those of all together.
 
         Raises
         ------
@@ -231,80 +280,72 @@ class Pipeline(Parameterized):
         NotFittedError
             If the pipeline was not fitted.
         """
+        key, boundaries = self._boundaries_of(group)
+        source = sources.open_source(recording)
+        return make_decision(source, *self._hear(source, boundaries), boundaries, self.rate_, key)
+
+    def _boundaries_of(self, group: Mapping[str, Any] | str | None) -> tuple[str, Boundaries]:
         self._require_fit()
-        source = open_source(recording)
+        key = sources.group_key(group, self.group_by)
+        key = key if key in self.boundaries_ else POOLED
+        return key, self.boundaries_[key]
+
+    def _hear(self, source: Source, boundaries: Boundaries) -> tuple[list[ScoredWindow], float]:
+        """Return the windows of a recording, at least one, and its length in seconds."""
         if source.n_channels != self.n_channels_:
             raise ReadError(
                 source.name, f"has {source.n_channels} channels, the pipeline was fitted on {self.n_channels_}."
             )
-        stream = self.stream(self.rate_)
-        windows: list[ScoredWindow] = []
         if source.rate != self.rate_:
             logger.info("%s: resampled from %d to %d Hz.", source.name, source.rate, self.rate_)
-        for block in source.blocks(self.rate_):
-            windows += stream.take(block)
+        stream = self._stream(boundaries, self.rate_)
+        windows = [window for block in source.blocks(self.rate_) for window in stream.take(block)]
         windows += stream.flush()
         if not windows:
             n_samples = round(stream.duration_s * self.rate_)
             raise ReadError(source.name, too_short(n_samples, self.features_, self.grid_))
-        return self._decide(source, windows, stream.duration_s)
+        return windows, stream.duration_s
 
-    def _decide(self, source: Source, windows: list[ScoredWindow], duration_s: float) -> Decision:
-        calibration, pool = self.clip_calibration_, parse_pooling(self.pooling)
-        scores = np.array([window.score for window in windows])
-        units = segments(len(windows), calibration.unit_windows)
-        pooled = np.array([pool(scores[unit]) for unit in units])
-        p_values, decisions = calibration.p_value(pooled), calibration.is_anomaly(pooled)
-        decided = tuple(
-            ScoredSegment(windows[unit.start].start_s, windows[unit.stop - 1].stop_s, float(score), float(p), bool(yes))
-            for unit, score, p, yes in zip(units, pooled, p_values, decisions, strict=True)
-        )
-        strangest = max(decided, key=lambda segment: segment.score)
-        return Decision(
-            source=source.name,
-            score=strangest.score,
-            p_value=strangest.p_value,
-            threshold=calibration.threshold.fitted_state["threshold_"],
-            is_anomaly=strangest.is_anomaly,
-            duration_s=duration_s,
-            source_rate=source.rate,
-            is_short=len(windows) < calibration.unit_windows,
-            segments=decided,
-            scored_windows=tuple(windows),
-        )
+    def _score_windows(self, source: Source) -> NDArray[np.float64]:
+        return np.array([window.score for window in self._hear(source, self.boundaries_[POOLED])[0]])
 
-    def score(self, recordings: Any) -> Iterator[Decision | Failure]:
+    def score(self, recordings: Any, group: Mapping[str, Any] | None = None) -> Iterator[Decision | Failure]:
         """Decide about many recordings, one after the other; one that cannot be used gives a `Failure`, and on it goes.
 
         Parameters
         ----------
-        recordings : path, Clip or iterable of both
-            Folders are searched through.
+        recordings : path, Clip, iterable of both, or recordings table
+            Folders are searched through; a table's columns say which group a recording is of.
+        group : dict of str to str, optional
+            As for `decide`, of recordings that no table names.
         """
         self._require_fit()
-        for recording in list_recordings(recordings):
+        groups, _ = sources.name_groups(recordings, self.group_by)
+        for recording in sources.list_recordings(recordings):
             try:
-                yield self.decide(recording)
+                name = "" if isinstance(recording, Clip) else sources.same_name(recording)
+                yield self.decide(recording, groups.get(name, group))
             except ReadError as error:
                 yield Failure(error.source, error.reason)
 
-    def stream(self, rate: int | None = None) -> Stream:
+    def stream(self, rate: int | None = None, group: Mapping[str, Any] | None = None) -> Stream:
         """Return the live core: ``push(block)`` gives the windows that became complete, ``flush()`` the last.
 
         Parameters
         ----------
         rate : int, optional
             Rate of the blocks in hertz; the pipeline's if not given.
+        group : dict of str to str, optional
+            As for `decide`.
         """
-        self._require_fit()
-        return Stream(
-            self.features_,
-            self.detector_,
-            self.grid_,
-            self.window_calibration_,
-            self.n_channels_,
-            rate or self.rate_,
-        )
+        return self._stream(self._boundaries_of(group)[1], rate or self.rate_)
+
+    def _stream(self, boundaries: Boundaries, rate: int) -> Stream:
+        return Stream(self.features_, self.detector_, self.grid_, boundaries.windows, self.n_channels_, rate)
+
+    def event_finder(self, group: Mapping[str, Any] | str | None = None) -> EventFinder:
+        """Return what finds events, live as in files: ``push(window)`` each window that a stream gives."""
+        return self._boundaries_of(group)[1].finder(self.rate_)
 
     @property
     def rate_(self) -> int:
@@ -350,47 +391,10 @@ class Pipeline(Parameterized):
             raise BundleError(f"{path}: " + str(error).removeprefix(f"{path}: ")) from error
 
     def _require_fit(self) -> None:
-        if not hasattr(self, "clip_calibration_"):
+        if not hasattr(self, "boundaries_"):
             raise NotFittedError("This Pipeline is not fitted yet. Call fit, or offkey.load a saved one.")
 
 
 def load(path: str | os.PathLike[str], *, detectors: Sequence[type[Detector]] = ()) -> Pipeline:
     """Load a saved pipeline: see `Pipeline.load`."""
     return Pipeline.load(path, detectors=detectors)
-
-
-def _provenance(gathered: Gathered, chosen: list[tuple[int, int]], seed: int) -> dict[str, Any]:
-    import platform
-
-    n_samples = sum(gathered.feature.n_samples(stop - start) for start, stop in chosen)
-    return {
-        "offkey": __version__,
-        "python": platform.python_version(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seed": seed,
-        "n_recordings": len(chosen),
-        "duration_s": round(n_samples / gathered.feature.fitted_state["rate_"], 3),
-        "samples_sha256": gathered.digest,
-    }
-
-
-_PACKAGES = ("numpy", "scipy", "scikit-learn", "soundfile", "soxr", "ai-edge-litert", "keras", "tensorflow")
-
-
-def _version(package: str) -> str | None:
-    from importlib.metadata import PackageNotFoundError, version  # dear to import; scoring does without
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _block_name(block: tuple[int, int], recordings: list[tuple[int, int]], names: list[str], gathered: Gathered) -> str:
-    """Name a block by its recording and its seconds in it."""
-    i = next(i for i, (start, stop) in enumerate(recordings) if start <= block[0] and block[1] <= stop)
-    feature, offset = gathered.feature, recordings[i][0]
-    rate = feature.fitted_state["rate_"]
-    first, stop = feature.span(block[0] - offset, block[1] - block[0])
-    return f"{names[i]} [{first / rate:.1f}-{stop / rate:.1f} s]"

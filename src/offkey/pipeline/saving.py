@@ -11,20 +11,21 @@ import numpy as np
 
 from offkey import decisions, detectors, features
 from offkey.bundle import Bundle
-from offkey.decisions import Calibration, Threshold
+from offkey.decisions import BudgetFit, Calibration, Conformal, EventRules, Threshold
 from offkey.detectors import Detector
 from offkey.errors import BundleError, OffkeyError
 from offkey.features import Feature
 from offkey.parameters import Parameterized
+from offkey.pipeline.boundaries import Boundaries, Evidence
 from offkey.pipeline.decision import TrainingScore
-from offkey.pipeline.sources import Failure
+from offkey.pipeline.sources import POOLED, Failure
 from offkey.pipeline.state import Packer, Unpacker
 from offkey.windows import WindowGrid, parse_pooling
 
 __all__ = ["from_bundle", "to_bundle"]
 
-PARAMS = ("rate", "window_s", "hop_s", "pooling", "seed")
-CALIBRATIONS = ("clip_calibration", "window_calibration")
+PARAMS = ("rate", "window_s", "hop_s", "pooling", "budget", "hold_out", "seed")
+CALIBRATIONS = ("clips", "windows")
 LARGEST_WINDOW = 2**28
 """Samples of a window, over all channels."""
 
@@ -41,14 +42,22 @@ def to_bundle(params: Mapping[str, Any], state: Mapping[str, Any]) -> Bundle:
     document = {
         "provenance": state["provenance_"],
         "notes": state["notes_"],
+        "fit_notes": state["fit_notes_"],
         "training": [astuple(entry) for entry in state["training_"]],
         "failures": [astuple(failure) for failure in state["failures_"]],
         "n_channels": state["n_channels_"],
         "grid": asdict(state["grid_"]),
         "params": {name: params[name] for name in PARAMS},
+        "group_by": list(params["group_by"]),
+        "events": asdict(params["events"] or EventRules()),
         "features": packer.pack("features", state["features_"]),
         "detector": packer.pack("detector", state["detector_"]),
-        **{name: _pack_calibration(packer, name, state[f"{name}_"]) for name in CALIBRATIONS},
+        "threshold": packer.pack("threshold", (params["threshold"] or Conformal()).unfitted()),
+        "boundaries": {
+            group: _pack_boundaries(packer, f"boundaries.{i}", boundaries)
+            for i, (group, boundaries) in enumerate(state["boundaries_"].items())
+        },
+        "evidence": _pack_evidence(packer, state["evidence_"]),
     }
     return Bundle(document, packer.arrays, packer.blobs)
 
@@ -74,23 +83,30 @@ def _from_bundle(content: Bundle, own: Sequence[type[Detector]]) -> tuple[dict[s
     known = _types(detectors, Detector) | {kind.__name__: kind for kind in own}
     feature = unpacker.unpack(document["features"], _types(features, Feature))
     detector = unpacker.unpack(document["detector"], known)
-    calibrations = {f"{name}_": _unpack_calibration(unpacker, document[name]) for name in CALIBRATIONS}
+    boundaries = {str(group): _unpack_boundaries(unpacker, each) for group, each in document["boundaries"].items()}
     parse_pooling(document["params"]["pooling"])
     params = {name: document["params"][name] for name in PARAMS} | {
         "detector": detector.unfitted(),
         "features": feature.unfitted(),
-        "threshold": calibrations["clip_calibration_"].threshold.unfitted(),
+        "threshold": unpacker.unpack(document["threshold"], _types(decisions, Threshold)),
+        "events": EventRules(**document["events"]),
+        "group_by": tuple(str(column) for column in document["group_by"]),
     }
     state = {
         "features_": feature,
         "detector_": detector,
         "grid_": WindowGrid(**document["grid"]),
         "n_channels_": int(document["n_channels"]),
-        "training_": [TrainingScore(*entry) for entry in document["training"]],
+        "training_": [
+            TrainingScore(str(source), float(score), bool(out), str(digest))
+            for source, score, out, digest in document["training"]
+        ],
         "failures_": [Failure(*entry) for entry in document["failures"]],
         "notes_": list(document["notes"]),
+        "fit_notes_": list(document["fit_notes"]),
         "provenance_": dict(document["provenance"]),
-        **calibrations,
+        "boundaries_": boundaries,
+        "evidence_": _unpack_evidence(unpacker, document["evidence"]),
     }
     _try(state)
     return params, state
@@ -106,15 +122,18 @@ def _try(state: Mapping[str, Any]) -> None:
     """
     grid, feature = state["grid_"], state["features_"]
     counts = (grid.n_frames, grid.hop, state["n_channels_"], feature.hop_length, feature.n_fft, feature.rate_)
-    counts += tuple(state[f"{name}_"].unit_windows for name in CALIBRATIONS)
-    thresholds = [state[f"{name}_"].threshold.threshold_ for name in CALIBRATIONS]
+    calibrations = [getattr(each, name) for each in state["boundaries_"].values() for name in CALIBRATIONS]
+    counts += tuple(each.unit_windows for each in calibrations) + tuple(len(each.scores) for each in state["evidence_"])
+    thresholds = [each.threshold.threshold_ for each in calibrations]
     n_samples = feature.n_samples(grid.n_frames)
     if min(counts) < 1 or n_samples * state["n_channels_"] > LARGEST_WINDOW or not all(map(math.isfinite, thresholds)):
         raise BundleError("The bundle holds numbers that make no sense. Use a fresh copy.")
     frames = feature.transform(np.zeros((state["n_channels_"], n_samples + 2 * feature.padding), np.float32))
     scores = state["detector_"].anomaly_score(frames[None])
-    for name in CALIBRATIONS:
-        state[f"{name}_"].is_anomaly(scores), state[f"{name}_"].p_value(scores)
+    for each in calibrations:
+        each.is_anomaly(scores), each.p_value(scores)
+    if POOLED not in state["boundaries_"]:
+        raise BundleError("The bundle holds no boundaries of all recordings together. Use a fresh copy.")
 
 
 def _types(room: Any, base: type[Parameterized]) -> dict[str, type[Parameterized]]:
@@ -123,6 +142,9 @@ def _types(room: Any, base: type[Parameterized]) -> dict[str, type[Parameterized
 
 
 def _pack_calibration(packer: Packer, name: str, calibration: Calibration) -> dict[str, Any]:
+    kind = type(calibration.threshold)
+    if _types(decisions, Threshold).get(kind.__name__) is not kind:
+        raise BundleError(f"A bundle cannot hold the threshold {kind.__name__}. Use one of offkey.decisions, or Fixed.")
     return {
         "threshold": packer.pack(f"{name}.threshold", calibration.threshold),
         "reference": packer.value(f"{name}.reference", calibration.reference),
@@ -136,3 +158,45 @@ def _unpack_calibration(unpacker: Unpacker, packed: dict[str, Any]) -> Calibrati
         unpacker.unpack(packed["threshold"], _types(decisions, Threshold)),
         int(packed["unit_windows"]),
     )
+
+
+def _pack_boundaries(packer: Packer, name: str, boundaries: Boundaries) -> dict[str, Any]:
+    return {
+        **{each: _pack_calibration(packer, f"{name}.{each}", getattr(boundaries, each)) for each in CALIBRATIONS},
+        "peaks": packer.value(f"{name}.peaks", boundaries.peaks),
+        "pooling": boundaries.pooling,
+        "rules": asdict(boundaries.rules),
+        "median": boundaries.median,
+        "budget": asdict(boundaries.budget) if boundaries.budget else None,
+    }
+
+
+def _unpack_boundaries(unpacker: Unpacker, packed: dict[str, Any]) -> Boundaries:
+    parse_pooling(packed["pooling"])
+    budget = BudgetFit(**packed["budget"]) if packed["budget"] else None
+    calibrations = {name: _unpack_calibration(unpacker, packed[name]) for name in CALIBRATIONS}
+    return Boundaries(
+        **calibrations,
+        peaks=np.asarray(unpacker.value(packed["peaks"]), np.float64),
+        pooling=packed["pooling"],
+        rules=EventRules(**packed["rules"]),
+        median=float(packed["median"]),
+        budget=budget,
+    )
+
+
+def _pack_evidence(packer: Packer, evidence: Sequence[Evidence]) -> dict[str, Any]:
+    return {
+        "recordings": [[each.source, len(each.scores), each.group, each.digest, each.origin] for each in evidence],
+        "scores": packer.value("evidence.scores", np.concatenate([each.scores for each in evidence])),
+    }
+
+
+def _unpack_evidence(unpacker: Unpacker, packed: dict[str, Any]) -> list[Evidence]:
+    scores, start, evidence = unpacker.value(packed["scores"]), 0, []
+    for source, n_windows, group, digest, origin in packed["recordings"]:
+        evidence.append(Evidence(source, scores[start : start + n_windows], group, digest, origin))
+        start += n_windows
+    if start != len(scores) or not np.isfinite(scores).all():
+        raise BundleError("The bundle's calibration scores make no sense. Use a fresh copy.")
+    return evidence

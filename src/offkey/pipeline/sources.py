@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -16,10 +16,26 @@ from offkey.recordings import check_table
 from offkey.signals import Clip, Resampler, SoundFile, find
 from offkey.signals.files import LENGTH_UNKNOWN
 
-__all__ = ["Failure", "Recording", "Source", "list_normal", "list_recordings", "open_source", "survey", "without"]
+__all__ = [
+    "POOLED",
+    "Failure",
+    "Recording",
+    "Source",
+    "group_key",
+    "list_normal",
+    "list_recordings",
+    "name_groups",
+    "open_source",
+    "same_name",
+    "survey",
+    "without",
+]
 
 Recording = str | os.PathLike[str] | Clip
 """What one recording may be given as."""
+
+POOLED = ""
+"""The group of recordings that have none, and of what decides about all together."""
 
 LONGEST_COMPRESSION = 2_000
 """Samples of a channel that one byte of a file may stand for, at most: headers may lie about lengths."""
@@ -151,6 +167,61 @@ def list_normal(recordings: Any) -> list[Recording]:
         if len(recordings) == 0:
             raise InputError("The table holds no normal recordings to fit on. Give rows with label 0 or without label.")
     return list_recordings(recordings)
+
+
+def group_key(group: Mapping[str, Any] | str | None, columns: Sequence[str]) -> str:
+    """Name a group by its values in some columns: ``"machine pump, section id_00"``; missing ones are left out."""
+    if isinstance(group, str):
+        return group
+    values = [(column, (group or {}).get(column)) for column in columns]
+    return ", ".join(f"{column} {_plain(value)}" for column, value in values if not _is_missing(value))
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+
+
+def _plain(value: Any) -> Any:
+    """Return a whole number as such: a column of numbers becomes one of floats where a value is missing."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def same_name(path: str | os.PathLike[str]) -> str:
+    """Return a path as recordings are listed by: without needless dots and slashes."""
+    return str(Path(path))
+
+
+def name_groups(recordings: Any, columns: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the group of each recording of a table, by `same_name`, and notes where columns are missing.
+
+    Parameters
+    ----------
+    recordings : recordings table, or anything else
+        What is no table has no groups.
+    columns : sequence of str
+        That make the groups.
+
+    Raises
+    ------
+    InputError
+        If the columns are given as one text.
+    """
+    if isinstance(columns, str):
+        raise InputError(f"group_by={columns!r} was given. Give a sequence of columns, such as ({columns!r},).")
+    if not columns:
+        return {}, []
+    known = [column for column in columns if column in getattr(recordings, "columns", ())]
+    missing = [column for column in columns if column not in known]
+    notes = []
+    if missing:
+        notes.append(
+            f"The recordings have no {' or '.join(missing)} to group by (a recordings table names them): "
+            "all are calibrated together."
+        )
+    if not known:
+        return {}, notes
+    rows = recordings[["path", *known]].to_dict("records")
+    return {same_name(row["path"]): group_key(row, known) for row in rows}, notes
 
 
 def without(recordings: list[Recording], exclude: Iterable[str | os.PathLike[str]]) -> list[Recording]:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import median_low
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.decisions import Calibration, Threshold, segments
 from offkey.detectors import Detector
 from offkey.errors import InputError
 from offkey.progress import track
-from offkey.windows import WindowArray, WindowGrid, parse_pooling
+from offkey.windows import WindowArray, WindowGrid
 
-__all__ = ["FEWEST_RECORDINGS", "Fitted", "cut_into_blocks", "fit_and_score", "make_calibrations", "strangest_first"]
+__all__ = ["FEWEST_RECORDINGS", "HOLD_OUTS", "Fitted", "cut_into_blocks", "fit_and_score", "strangest_first"]
 
 FEWEST_RECORDINGS = 5
+HOLD_OUTS = ("auto", "folds", "split")
 MOST_FOLDS = 10
 BLOCKS_OF_ONE = 20
 """Blocks that a single long recording is cut into, at most."""
@@ -44,21 +43,31 @@ class Fitted:
     is_held_out: NDArray[np.bool_]
 
 
-def fit_and_score(detector: Detector, windows: WindowArray, rate: float, seed: int) -> Fitted:
-    """Fit a detector and score every recording, as many as the detector allows by one that did not see them.
+def fit_and_score(
+    detector: Detector, windows: WindowArray, n_wanted: float, seed: int, hold_out: str = "auto"
+) -> Fitted:
+    """Fit a detector and score every recording, as many as can be by one that did not see them.
 
-    Cheap detectors are fitted on all recordings and scored out of fold (ten folds); networks hold out the larger of a
-    fifth of the recordings and ``ceil(1 / rate) - 1``, half of them at most; detectors that come fitted are only
-    scored. On 30 real clips at a rate of 10 %, out-of-fold scores realised .083, a split in halves .060, training
-    scores .693. The refit on all recordings has no exact guarantee: its scores are, if anything, lower than the
-    out-of-fold ones.
+    By ``"folds"`` the detector is fitted on all recordings, and each is scored by one fitted without its fold (ten
+    folds). By ``"split"`` it is fitted without the larger of a fifth of the recordings and ``n_wanted``, half of them
+    at most, and these are scored. ``"auto"`` is folds for cheap detectors, a split for networks. Detectors that
+    come fitted are only scored. A split has the exact guarantee of conformal prediction (Papadopoulos et al. 2002);
+    the refit on all recordings has not: its scores are, if anything, lower than the out-of-fold ones. On 30 real clips
+    at a rate of 10 %, out-of-fold scores realised .083, a split in halves .060, training scores .693.
+
+    Raises
+    ------
+    InputError
+        If the way to hold out is unknown.
     """
+    if hold_out not in HOLD_OUTS:
+        raise InputError(f"hold_out={hold_out!r} was given. There are: {', '.join(HOLD_OUTS)}.")
     n = len(windows.segments)
     rng = np.random.default_rng(seed)
     if "network_" in detector.fitted_state:
         return Fitted(detector, _score_each(detector, windows, range(n)), np.ones(n, bool))
     order = rng.permutation(n)
-    if detector.cross_fit:
+    if hold_out == "folds" or (hold_out == "auto" and detector.cross_fit):
         scores: list[NDArray[np.float64]] = [np.empty(0)] * n
         for fold in track(np.array_split(order, min(MOST_FOLDS, n)), "cross-fitting", min(MOST_FOLDS, n)):
             others = np.setdiff1d(order, fold)
@@ -66,29 +75,11 @@ def fit_and_score(detector: Detector, windows: WindowArray, rate: float, seed: i
             for i, own in zip(fold, _score_each(trained, windows, fold.tolist()), strict=True):
                 scores[i] = own
         return Fitted(detector.unfitted().fit(windows), scores, np.ones(n, bool))
-    n_held_out = min(n // 2, max(math.ceil(0.2 * n), math.ceil(1 / rate) - 1))
+    n_held_out = min(n // 2, max(math.ceil(0.2 * n), n_wanted))
     is_held_out = np.zeros(n, bool)
     is_held_out[order[:n_held_out]] = True
     trained = detector.unfitted().fit(windows.select(np.flatnonzero(~is_held_out).tolist()))
     return Fitted(trained, _score_each(trained, windows, range(n)), is_held_out)
-
-
-def make_calibrations(fitted: Fitted, threshold: Threshold, pooling: str, seed: int) -> tuple[Calibration, Calibration]:
-    """Return the calibrations of clips and of single windows, from the held-out recordings.
-
-    The unit of clips is the usual number of windows of the calibration recordings (their lower median). Each recording
-    gives one unit, drawn at random where it has several: so the scores are exchangeable with that of a new recording,
-    and the promise holds exactly (Dunn, Wasserman and Ramdas 2022, "Distribution-free prediction sets for two-layer
-    hierarchical models", arXiv 1809.07441, subsampling once).
-    """
-    held_out = [scores for scores, is_out in zip(fitted.scores, fitted.is_held_out, strict=True) if is_out]
-    unit = median_low(len(scores) for scores in held_out)
-    pool, rng = parse_pooling(pooling), np.random.default_rng(seed)
-    clips = [
-        pool(scores[units[rng.integers(len(units))]]) for scores in held_out for units in [segments(len(scores), unit)]
-    ]
-    windows = [float(rng.choice(scores)) for scores in held_out]
-    return Calibration.on(np.array(clips), threshold, unit), Calibration.on(np.array(windows), threshold, 1)
 
 
 def strangest_first(scores: NDArray[np.float64], is_held_out: NDArray[np.bool_]) -> list[int]:

@@ -1,0 +1,130 @@
+"""What a pipeline learns from gathered recordings: a fitted detector, and scores of normal sound it did not see."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from statistics import median_low
+from typing import Any, final
+
+import numpy as np
+
+from offkey.decisions import segments
+from offkey.detectors import Detector
+from offkey.errors import InputError
+from offkey.pipeline.boundaries import Evidence
+from offkey.pipeline.decision import TrainingScore
+from offkey.pipeline.gather import Gathered
+from offkey.pipeline.held_out import FEWEST_RECORDINGS, cut_into_blocks, fit_and_score, strangest_first
+from offkey.pipeline.provenance import provenance
+from offkey.pipeline.sources import POOLED, same_name
+from offkey.windows import WindowArray, parse_pooling
+
+__all__ = ["Learned", "learn"]
+
+logger = logging.getLogger(__name__)
+
+Bounds = list[tuple[int, int]]
+"""First stored frame of each recording, and the one behind its last."""
+
+
+@final
+@dataclass(frozen=True)
+class Learned:
+    """A fitted detector, the held-out scores, all training recordings from the strangest on, and what to say of it."""
+
+    detector: Detector
+    evidence: list[Evidence]
+    training: list[TrainingScore]
+    provenance: dict[str, Any]
+    notes: list[str]
+
+
+def learn(
+    gathered: Gathered,
+    groups: Mapping[str, str],
+    detector: Detector,
+    *,
+    n_wanted: float,
+    pooling: str,
+    hold_out: str,
+    drop_strangest: int,
+    seed: int,
+) -> Learned:
+    """Fit a detector on gathered recordings, without the ``drop_strangest`` strangest of them.
+
+    Few long recordings are cut into blocks. Other parameters are those of `fit_and_score` and of the pipeline;
+    ``groups`` are the recordings' by name.
+
+    Raises
+    ------
+    InputError
+        If there are too few recordings.
+    """
+    bounds, evidence, notes = _recordings_or_blocks(gathered, groups)
+    n_kept = len(bounds) - drop_strangest
+    if n_kept < FEWEST_RECORDINGS:
+        raise InputError(
+            f"Without the {drop_strangest} strangest, {n_kept} recordings are left; "
+            f"{FEWEST_RECORDINGS} are needed. Drop fewer."
+        )
+
+    def fit(kept: list[int]) -> tuple[list[int], Learned]:
+        windows = WindowArray(gathered.store.frames, [bounds[i] for i in kept], gathered.grid)
+        fitted = fit_and_score(detector, windows, n_wanted, seed, hold_out)
+        scored = [replace(evidence[i], scores=own) for i, own in zip(kept, fitted.scores, strict=True)]
+        held_out = [each for each, is_out in zip(scored, fitted.is_held_out, strict=True) if is_out]
+        scores = _clip_scores(scored, held_out, pooling)
+        order = strangest_first(scores, fitted.is_held_out)
+        training = [
+            TrainingScore(scored[i].source, float(scores[i]), bool(fitted.is_held_out[i]), scored[i].digest)
+            for i in order
+        ]
+        made = provenance(gathered, [bounds[i] for i in kept], seed)
+        return [kept[i] for i in order], Learned(fitted.detector, held_out, training, made, notes)
+
+    strangest, learned = fit(list(range(len(bounds))))
+    if drop_strangest:
+        dropped = [evidence[i].source for i in strangest[:drop_strangest]]
+        notes.append(
+            f"The {drop_strangest} strangest recordings were left out: {', '.join(dropped)}. "
+            "The false-alarm rate holds for sound like that of the others."
+        )
+        _, learned = fit(sorted(strangest[drop_strangest:]))
+    if learned.detector.fitted_state.get("is_interrupted_"):
+        n_epochs = len(learned.detector.fitted_state["loss_"])
+        notes.append(f"Training was stopped after {n_epochs} epochs; what was learned until then is kept.")
+        logger.warning(notes[-1])
+    return learned
+
+
+def _recordings_or_blocks(gathered: Gathered, groups: Mapping[str, str]) -> tuple[Bounds, list[Evidence], list[str]]:
+    bounds = list(gathered.store.recordings)
+    whole = [
+        Evidence(name, np.empty(0), groups.get(same_name(name), POOLED), digest)
+        for name, digest in zip(gathered.names, gathered.digests, strict=True)
+    ]
+    if len(bounds) >= FEWEST_RECORDINGS:
+        return bounds, whole, list(gathered.notes)
+    blocks = cut_into_blocks(bounds, gathered.grid)
+    note = (
+        f"{len(bounds)} recording(s) were cut into {len(blocks)} blocks that stand for recordings. Several "
+        "recordings from different days calibrate better."
+    )
+    logger.warning(note)
+    return blocks, [_block(block, bounds, whole, gathered) for block in blocks], [*gathered.notes, note]
+
+
+def _block(block: tuple[int, int], recordings: Bounds, whole: list[Evidence], gathered: Gathered) -> Evidence:
+    """Name a block by its recording and its seconds in it."""
+    i = next(i for i, (start, stop) in enumerate(recordings) if start <= block[0] and block[1] <= stop)
+    rate = gathered.feature.fitted_state["rate_"]
+    first, stop = gathered.feature.span(block[0] - recordings[i][0], block[1] - block[0])
+    return replace(whole[i], source=f"{whole[i].source} [{first / rate:.1f}-{stop / rate:.1f} s]")
+
+
+def _clip_scores(scored: list[Evidence], held_out: list[Evidence], pooling: str) -> Any:
+    """Return the score of each recording (n_recordings,): that of its strangest unit."""
+    unit, pool = median_low(len(each.scores) for each in held_out), parse_pooling(pooling)
+    return np.array([max(pool(each.scores[one]) for one in segments(len(each.scores), unit)) for each in scored])
