@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/installed
 
-.PHONY: help install demo test check docs bench lock clean
+.PHONY: help install demo test check docs pictures bench lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -36,6 +36,12 @@ bench: $(DONE)  ## Speed and quality beside other tools (minutes; results in ben
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/thresholds.py
+	$(BIN)/python benchmarks/budgets.py
+	$(BIN)/python benchmarks/sensitivity.py
+
+pictures: $(DONE)
+	$(BIN)/python docs/pictures/draw.py
 
 lock: $(DONE)
 	$(BIN)/python -m pip install --quiet uv

@@ -1,6 +1,7 @@
 """The code of README, docs and CONTRIBUTING runs, and their links lead somewhere."""
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from offkey import write
-from offkey.cli.app import app
+from offkey.cli.app import make_app
 from offkey.datasets import simulate_clip
 
 ROOT = Path(__file__).parents[1]
@@ -19,24 +20,38 @@ def blocks(page, language):
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
-@pytest.fixture
-def recordings(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """The folders that the README names."""
-    for folder, fault, numbers in (
+    folder = tmp_path_factory.mktemp("made")
+    for name, fault, numbers in (
         ("recordings/normal", None, range(24)),
         ("today", "bearing", range(100, 102)),
         ("labelled/normal", None, range(200, 204)),
         ("labelled/anomaly", "bearing", range(200, 204)),
+        ("held-out", None, range(400, 406)),
+        ("this-week", None, range(500, 512)),
     ):
-        (tmp_path / folder).mkdir(parents=True)
+        (folder / name).mkdir(parents=True)
+        duration_s = 75.0 if name == "this-week" else 2.0
         for i in numbers:
-            write(simulate_clip("pump", fault, number=i, duration_s=2.0), tmp_path / folder / f"{i}.wav")
-    write(simulate_clip("pump", number=300, duration_s=2.0), tmp_path / "recordings" / "today.wav")
+            write(simulate_clip("pump", fault, number=i, duration_s=duration_s), folder / name / f"{i}.wav")
+    write(simulate_clip("pump", number=300, duration_s=2.0), folder / "recordings" / "today.wav")
+    return folder
+
+
+@pytest.fixture
+def recordings(made, tmp_path, monkeypatch):
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "all-of-it.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "README.md", ROOT / "docs" / "all-of-it.md", ROOT / "docs" / "decision-boundaries.md"],
+    ids=lambda page: page.name,
+)
 def test_the_python_of_a_page_runs(page, recordings, capsys):
     code = "\n".join(blocks(page, "python"))
     assert code
@@ -45,12 +60,25 @@ def test_the_python_of_a_page_runs(page, recordings, capsys):
 
 def test_the_commands_of_the_readme_run(recordings, capsys):
     commands = [line for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines()]
-    ours = [line.split() for line in commands if line.startswith("offkey ")]
-    assert [words[1] for words in ours] == ["fit", "score", "evaluate", "info"]
+    ours = [line.partition("#")[0].split() for line in commands if line.startswith("offkey ")]
+    verbs = "fit score evaluate info calibrate calibrate score threshold sensitivity"
+    assert [words[1] for words in ours] == verbs.split()
     for words in ours:
         with pytest.raises(SystemExit) as stop:
-            app(words[1:])
+            make_app()(words[1:])
         assert stop.value.code == (1 if "--fail-on-anomaly" in words else 0), capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_on_boundaries_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    commands = [line for block in blocks(ROOT / "docs" / "decision-boundaries.md", "sh") for line in block.splitlines()]
+    verbs = {command.split()[1] for command in commands}
+    assert verbs >= {"simulate", "fit", "score", "info", "calibrate", "threshold", "sensitivity"}
+    for command in commands:
+        with pytest.raises(SystemExit) as stop:
+            make_app()(command.split()[1:])
+        assert stop.value.code == 0, f"{command}: {capsys.readouterr().err}"
 
 
 def test_the_detector_of_contributing_works(pump_clips, whining_pump):
@@ -62,6 +90,22 @@ def test_the_detector_of_contributing_works(pump_clips, whining_pump):
     exec(compile(code, "loudest.py", "exec"), names)
     pipeline = Pipeline(names["Loudest"](), window_s=0.5, threshold=Conformal(0.1)).fit(pump_clips)
     assert np.isfinite(pipeline.decide(whining_pump).score)
+
+
+@pytest.mark.slow
+def test_the_pictures_of_the_page_on_boundaries_are_drawn_from_its_code(tmp_path):
+    import runpy
+
+    import matplotlib.image
+
+    page = ROOT / "docs" / "decision-boundaries.md"
+    runpy.run_path(str(page.parent / "pictures" / "draw.py"))["main"](tmp_path)
+    named = re.findall(r"!\[[^\]]+\]\(pictures/(.+?)\)", page.read_text(encoding="utf-8"))
+    drawn = sorted(path.name for path in tmp_path.iterdir())
+    assert sorted(named) == drawn == sorted(path.name for path in (page.parent / "pictures").glob("*.png"))
+    for name in drawn:
+        assert (page.parent / "pictures" / name).stat().st_size < 60_000
+        assert matplotlib.image.imread(tmp_path / name).shape[1] == 900
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
