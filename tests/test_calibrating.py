@@ -226,6 +226,31 @@ class TestCalibrating:
         own.calibrate(threshold=Conformal(0.2))
         assert own.boundaries_[POOLED].clips.threshold.get_params() == {"rate": 0.2}
 
+    def test_what_was_set_by_hand_stays_too_and_so_does_the_pooling_of_a_budget(self, many_clips, tmp_path):
+        pipeline = Pipeline(Level(), window_s=0.5, budget="60/h").fit(many_clips[:60])
+        pipeline.use_threshold(Fixed(3.0).fit([1.0]))
+        pipeline.save(tmp_path / "chosen.offkey")
+        for each in (pipeline, offkey.load(tmp_path / "chosen.offkey")):
+            each.calibrate(many_clips[60:70], events=EventRules(cooldown_s=1.0))
+            boundaries = each.boundaries_[POOLED]
+            assert (boundaries.pooling, boundaries.is_chosen, boundaries.budget) == ("max", True, None)
+            assert boundaries.clips.threshold.threshold_ == boundaries.windows.threshold.threshold_ == 3.0
+            assert boundaries.clips.n_recordings == 70
+
+    def test_wrong_kinds_of_things_are_refused(self, own, pump_clips):
+        before = dict(vars(own))
+        for wrong in (
+            {"events": {"hysteresis": 0.5}},
+            {"threshold": 5.0},
+            {"recordings": 5},
+            {"group": {"sektion": 1}},
+        ):
+            with pytest.raises(InputError):
+                own.calibrate(**{"recordings": pump_clips[20:21]} | wrong)
+            assert vars(own) == before
+        with pytest.raises(InputError, match="sektion"):
+            own.decide(pump_clips[0], {"sektion": "a"})
+
     def test_the_notes_of_the_fit_stay(self, pump_clips):
         pipeline = Pipeline(Level(), window_s=0.5, threshold=Conformal(0.1)).fit(pump_clips, drop_strangest=3)
         pipeline.calibrate(threshold=Conformal(0.2))
@@ -282,6 +307,9 @@ class TestFits:
                 return np.nan
 
         pipeline = Pipeline(Level(), window_s=0.5, threshold=Own()).fit(pump_clips)
+        with pytest.raises(BundleError, match="cannot hold the threshold Own"):
+            pipeline.save(tmp_path / "own.offkey")
+        pipeline.calibrate(budget="1000/h")
         with pytest.raises(BundleError, match="cannot hold the threshold Own"):
             pipeline.save(tmp_path / "own.offkey")
 

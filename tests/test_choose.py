@@ -27,10 +27,15 @@ def labelled(scores, labels):
     boundaries = {"": SimpleNamespace(budget=None)}
     pipeline = SimpleNamespace(
         training_=[],
+        group_by=("score",),
         boundaries_=boundaries,
         budget=None,
         decide=lambda path, record: SimpleNamespace(
-            score=float(record["score"]), p_value=0.5, threshold=0.5, is_anomaly=record["score"] > 0.5, events=()
+            score=float(record["score"]),
+            p_value=0.5,
+            threshold=0.5,
+            is_anomaly=record["score"] > 0.5,
+            events=(),
         ),
     )
     return pipeline, make_table(rows)

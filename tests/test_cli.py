@@ -417,6 +417,7 @@ def test_a_detector_of_your_own(machine, tmp_path):
         (["fit", "pump/train", "-o", "x.offkey", "--hold-out", "half"], "folds"),
         (["fit", "pump/train", "-o", "x.offkey", "--cooldown", "-1s"], "at least 0"),
         (["fit", "pump/train", "-o", "x.offkey", "--hysteresis", "2"], "--hysteresis"),
+        (["calibrate", "-m", "pump.offkey", "--false-alarms", ""], "between 0 and 100%"),
         (["calibrate", "-m", "pump.offkey"], "nothing else to change"),
         (["calibrate", "-m", "pump.offkey", "pump/train"], "counts already"),
         (["calibrate", "-m", "pump.offkey", "gone"], "does not exist"),
@@ -467,6 +468,18 @@ def test_every_verb_has_help_with_an_example(verb):
     done = offkey(*verb, "--help")
     assert done.returncode == 0
     assert not verb or f"offkey {verb[0]}" in done.stdout
+
+
+def test_help_before_a_verb_lists_all_of_them():
+    for arguments in (["-h", "score"], ["--help"], ["--debug", "--help"], []):
+        shown = offkey(*arguments).stdout
+        assert all(f" {verb} " in shown for verb in app.VERBS), arguments
+
+
+def test_calibrating_with_recordings_named_as_anomalies_is_warned_of(machine, bundle):
+    done = offkey("calibrate", "-m", bundle, "--mark-normal", "pump/test/anomaly_id_00_00000000.wav", cwd=machine)
+    assert done.returncode == 0
+    assert "warning: 1 recordings are named as anomalies and are taken as normal" in done.stderr
 
 
 def test_version():

@@ -63,7 +63,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show must not end the batch
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    asked = [word for word in sys.argv[1:] if not word.startswith("-")][:1]
+    asked = sys.argv[1:2] if sys.argv[1:2] != ["--debug"] else sys.argv[2:3]
     try:
         status = make_app(asked if asked and asked[0] in VERBS else VERBS)(standalone_mode=False)
     except OffkeyError as error:

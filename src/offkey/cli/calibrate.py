@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offkey.cli.console import note, print_json, progress, say
-from offkey.cli.fit import promise_of
+from offkey.cli.fit import promise_of, warn_of_anomalies
 from offkey.cli.options import (
     COOLDOWN,
     HYSTERESIS,
@@ -62,10 +62,11 @@ def calibrate(
     boundary, budget = parse_boundary(false_alarms, threshold, pipeline.threshold)
     rules = event_rules(hysteresis, min_duration, merge_gap, cooldown, pipeline.events)
     before, n_before = _thresholds(pipeline), len(pipeline.evidence_)
+    warn_of_anomalies([path for path in [*(normal or []), *(mark_normal or [])] if path.suffix.lower() != ".csv"])
     with progress():
         failures = pipeline.calibrate(
-            given_recordings(normal) if normal else (),
-            mark_normal=mark_normal or (),
+            given_recordings(normal, pipeline.group_by) if normal else (),
+            mark_normal=given_recordings(mark_normal) if mark_normal else (),
             group=parse_group(group, pipeline),
             threshold=boundary,
             budget=budget,

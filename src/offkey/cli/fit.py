@@ -24,7 +24,7 @@ from offkey.errors import InputError
 if TYPE_CHECKING:
     from offkey.pipeline import Pipeline
 
-__all__ = ["fit", "promise_of"]
+__all__ = ["fit", "n_kept_back", "promise_of", "warn_of_anomalies"]
 
 
 def fit(
@@ -93,7 +93,7 @@ def fit(
     )
     recordings = given_recordings(normal, group_by or ())
     if recordings is normal:
-        _warn_of_anomalies(normal)
+        warn_of_anomalies(normal)
     with progress():
         pipeline.fit(recordings, exclude=exclude or [], drop_strangest=drop_strangest)
     pipeline.save(out)
@@ -108,7 +108,7 @@ def fit(
         raise typer.Exit(2)
 
 
-def _warn_of_anomalies(normal: list[Path]) -> None:
+def warn_of_anomalies(normal: list[Path]) -> None:
     """Say if recordings are named as anomalies: fitting takes whatever it is given as normal."""
     from offkey.datasets import is_named_anomaly
     from offkey.signals import find
@@ -127,6 +127,8 @@ def _outcome(pipeline: Pipeline, out: Path) -> dict[str, Any]:
         "duration_s": pipeline.provenance_["duration_s"],
         "threshold": state["threshold_"],
         "supported_false_alarm_rate": state["supported_rate_"],
+        "n_kept_back": n_kept_back(pipeline),
+        "groups": sorted(set(pipeline.boundaries_) - {""}),
         "notes": pipeline.notes_,
         "strangest": [
             {"source": entry.source, "score": entry.score, "is_held_out": entry.is_held_out}
@@ -134,6 +136,12 @@ def _outcome(pipeline: Pipeline, out: Path) -> dict[str, Any]:
         ],
         "failures": [{"source": failure.source, "reason": failure.reason} for failure in pipeline.failures_],
     }
+
+
+def n_kept_back(pipeline: Pipeline) -> int:
+    """Return how many of the recordings the detector was not trained on: none, where it was refitted on all."""
+    n_held_out = sum(entry.is_held_out for entry in pipeline.training_)
+    return 0 if n_held_out == len(pipeline.training_) else n_held_out
 
 
 def promise_of(pipeline: Pipeline) -> str:
@@ -146,15 +154,24 @@ def promise_of(pipeline: Pipeline) -> str:
 
 
 def _tell(pipeline: Pipeline, out: Path) -> None:
+    from offkey.decisions import Fixed
+
     outcome = _outcome(pipeline, out)
     minutes = outcome["duration_s"] / 60
-    say(f"{outcome['detector']} learned from {outcome['n_recordings']} recordings ({minutes:.1f} min of normal sound).")
+    n_back = n_kept_back(pipeline)
+    of = f"{outcome['n_recordings'] - n_back} of " if n_back else ""
+    say(
+        f"{outcome['detector']} learned from {of}{outcome['n_recordings']} recordings ({minutes:.1f} min of normal "
+        "sound in all)."
+    )
     for line in outcome["notes"]:
         say(line)
-    say(
-        f"Threshold {outcome['threshold']:.4g}{promise_of(pipeline)}, from {len(pipeline.evidence_)} recordings that "
-        "were held out."
-    )
+    is_given = isinstance(pipeline.threshold, Fixed) and pipeline.budget is None
+    source = "as given" if is_given else f"from {len(pipeline.evidence_)} recordings that were held out"
+    say(f"Threshold {outcome['threshold']:.4g}{promise_of(pipeline)}, {source}.")
+    if outcome["groups"]:
+        say(f"{len(outcome['groups'])} groups have boundaries of their own: {', '.join(outcome['groups'][:5])}"
+            + (", ..." if len(outcome["groups"]) > 5 else "."))  # fmt: skip
     say("Strangest training recordings (listen to them; --drop-strangest N leaves them out):")
     for entry in outcome["strangest"]:
         say(f"  {entry['score']:10.4g}  {entry['source']}" + ("" if entry["is_held_out"] else "  (trained on)"))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from offkey.cli.console import print_json, say
+from offkey.cli.fit import n_kept_back
 from offkey.cli.options import load_pipeline
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def info(
     say(f"signal      {document['rate']} Hz, {document['n_channels']} channel(s)")
     say(f"window      {document['window_s']:.3f} s, every {document['hop_s']:.3f} s")
     minutes = provenance["duration_s"] / 60
-    say(f"trained on  {provenance['n_recordings']} recordings, {minutes:.1f} min; seed {provenance['seed']}")
+    n_back = n_kept_back(pipeline)
+    n_learned, more = provenance["n_recordings"] - n_back, f" ({n_back} more kept back)" if n_back else ""
+    say(f"trained on  {n_learned} recordings{more}, {minutes:.1f} min in all; seed {provenance['seed']}")
     say(f"made        {provenance['created']} by offkey {provenance['offkey']}, Python {provenance['python']}")
     say(f"samples     sha256 {provenance['samples_sha256']}")
     budgets = [each.budget.sentence for each in pipeline.boundaries_.values() if each.budget]
@@ -52,7 +55,7 @@ def info(
         say(f"left out    {failure['source']}: {failure['reason']}")
     say("strangest training recordings:")
     for entry in document["training"][:5]:
-        say(f"  {entry['score']:10.4g}  {entry['source']}")
+        say(f"  {entry['score']:10.4g}  {entry['source']}" + ("" if entry["is_held_out"] else "  (trained on)"))
 
 
 def _describe(pipeline: Pipeline) -> dict[str, Any]:
@@ -123,7 +126,7 @@ def _tell_calibration(pipeline: Pipeline) -> None:
         say(f"{name:10}  threshold {clips['threshold']:.4g} by {clips['rule']}{_basis(pipeline, boundaries)}, of "
             f"{clips['unit_windows']} window(s) pooled by {boundaries.pooling}")  # fmt: skip
         say(f"{'':10}  {_promise(clips)}")
-        say(f"{'windows':10}  threshold {windows['threshold']:.4g} by {windows['rule']}, in streams and for events")
+        say(f"{'':10}  windows: threshold {windows['threshold']:.4g} by {windows['rule']}, in streams and for events")
     rules = pipeline.boundaries_[""].rules
     if rules != type(rules)():
         say(f"events      {rules}")
@@ -134,8 +137,8 @@ def _tell_calibration(pipeline: Pipeline) -> None:
 def _basis(pipeline: Pipeline, boundaries: Boundaries) -> str:
     """Say what the boundary of clips was drawn from: held-out recordings, or labelled ones."""
     chosen_on = [record["chosen_on"] for record in pipeline.provenance_.get("calibrations", []) if record["chosen_on"]]
-    if math.isnan(boundaries.clips.threshold.fitted_state["supported_rate_"]) and chosen_on:
-        return f", chosen on {chosen_on[-1]}"
+    if boundaries.is_chosen:
+        return f", chosen on {chosen_on[-1]}" if chosen_on else ", as given"
     return f" on {boundaries.clips.n_recordings} recordings"
 
 

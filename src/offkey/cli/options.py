@@ -141,7 +141,7 @@ def parse_boundary(
     if false_alarms is None and threshold is None:
         return None, None
     params = current.get_params() if current is not None else {}
-    asked = parse_false_alarms(false_alarms) if false_alarms else params.get("rate", 0.01)
+    asked = params.get("rate", 0.01) if false_alarms is None else parse_false_alarms(false_alarms)
     if isinstance(asked, str):
         if threshold is not None:
             raise InputError(f"A budget of {asked} and a threshold were given. A budget sets the threshold; give one.")
@@ -149,7 +149,7 @@ def parse_boundary(
     if threshold is None and current is not None and "rate" in params:
         return current.unfitted().set_params(rate=asked), None
     chosen = parse_threshold(threshold or "conformal", asked)
-    if false_alarms and "rate" not in chosen.get_params():
+    if false_alarms is not None and "rate" not in chosen.get_params():
         raise InputError(
             f"The threshold {threshold} and a false-alarm rate were given. A number has no rate; give one."
         )
@@ -195,6 +195,10 @@ def parse_group(settings: list[str] | None, pipeline: Pipeline) -> dict[str, str
         if column not in pipeline.group_by:
             known = ", ".join(pipeline.group_by) or "nothing (fit with --group-by)"
             raise InputError(f"The group {setting!r} was given. The bundle groups by {known}.")
+        if column in group:
+            raise InputError(
+                f"The group {setting!r} was given beside {column}={group[column]}. Give one of each column."
+            )
         group[column] = value
     return group
 
@@ -212,7 +216,10 @@ def given_recordings(paths: list[Path], group_by: Sequence[str] = ()) -> Any:
     if group_by and len(paths) == 1 and paths[0].is_dir():
         from offkey.datasets import read_labelled
 
-        return read_labelled(paths[0])
+        try:
+            return read_labelled(paths[0])
+        except InputError:  # no layout that is known: its recordings have no groups
+            return paths
     if not any(path.suffix.lower() == ".csv" for path in paths):
         return paths
     if len(paths) > 1:

@@ -66,7 +66,7 @@ def score(
     if n_groups and n_pooled:
         note(
             f"{n_pooled} recordings were decided by the boundary of all together: the bundle has one for each of "
-            f"{n_groups} groups (name theirs with --group {pipeline.group_by[0]}=..., or give a table)."
+            f"{n_groups} groups (name theirs with {' '.join(f'--group {name}=...' for name in pipeline.group_by)})."
         )
     if failures:
         note(f"{len(failures)} of {n_recordings} recordings could not be scored.")
@@ -84,7 +84,7 @@ def _score(
     from offkey.pipeline.sources import list_recordings
     from offkey.progress import track
 
-    recordings = given_recordings(paths)
+    recordings = given_recordings(paths, () if group else pipeline.group_by)
     n_recordings = len(list_recordings(recordings))
     decisions: list[Decision] = []
     failures: list[Failure] = []
@@ -133,7 +133,11 @@ def _tell_sum(pipeline: Pipeline, decisions: list[Decision], rate: float | None,
     thresholds = sorted({f"{decision.threshold:.4g}" for decision in decisions})
     said = f"threshold {thresholds[0]}" if len(thresholds) == 1 else f"{len(thresholds)} thresholds"
     if windows:
-        said += f", of single windows {pooled.windows.threshold.fitted_state['threshold_']:.4g}"
+        groups = {decision.group for decision in decisions}
+        of_windows = {
+            f"{pipeline.boundaries_[each].windows.threshold.fitted_state['threshold_']:.4g}" for each in groups
+        }
+        said += f", of single windows {', '.join(sorted(of_windows))}"
     if pooled.budget is not None:
         said += f"; at most {pooled.budget.budget} false alarms are expected"
     say(f"{n_anomalies} of {len(decisions)} recordings are anomalies ({said}).")

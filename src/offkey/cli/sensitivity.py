@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offkey.cli.console import note, print_json, progress, say, write_table
-from offkey.cli.options import load_pipeline, parse_group
+from offkey.cli.options import given_recordings, load_pipeline, parse_group
 
 if TYPE_CHECKING:
     from offkey.evaluation import FaultSensitivity, SensitivityReport
@@ -45,7 +45,8 @@ def sensitivity(
     from offkey.evaluation import sensitivity as run
 
     pipeline = load_pipeline(model, detector)
-    recordings = _normal_only(normal)
+    is_table = any(path.suffix.lower() == ".csv" for path in normal)
+    recordings = given_recordings(normal) if is_table else _normal_only(normal)
     with progress():
         report = run(
             pipeline, recordings, faults=fault, bands=band, shaft_hz=shaft_hz, n_clips=clips,

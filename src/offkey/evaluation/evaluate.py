@@ -124,7 +124,9 @@ def evaluate(pipeline: Pipeline, table: Any) -> Report:
     records = rows.to_dict("records")
     for record in track(records, "scoring", len(records)):
         try:
-            clips.append(_clip(record, pipeline.decide(record["path"], record)))
+            clips.append(
+                _clip(record, pipeline.decide(record["path"], {name: record.get(name) for name in pipeline.group_by}))
+            )
         except ReadError as error:
             failures.append(Failure(error.source, error.reason))
     if not clips:

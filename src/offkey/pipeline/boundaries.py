@@ -87,22 +87,27 @@ class Policy:
     def of(cls, params: Mapping[str, Any], drawn: Boundaries | None = None) -> Policy:
         """Return the policy of a pipeline's parameters.
 
-        What labels have chosen stays, where boundaries are ``drawn`` already: windows keep their rule, clips theirs.
+        A threshold that was chosen for clips stays, where boundaries are ``drawn`` already; windows keep their rule.
         """
         threshold, pooling, kept = params["threshold"] or Conformal(), params["pooling"], None
         rules, seed = params["events"] or EventRules(), params["seed"]
         if params["budget"] is not None:
             pooling = "max"
-        elif drawn is not None and isinstance(threshold, LabelledThreshold):
-            pooling, kept, threshold = drawn.pooling, drawn.clips.threshold, drawn.windows.threshold.unfitted()
-            if isinstance(threshold, LabelledThreshold):
-                threshold = Fixed(kept.fitted_state["threshold_"])
+        elif drawn is not None and drawn.is_chosen:
+            pooling, kept, windows = drawn.pooling, drawn.clips.threshold, drawn.windows.threshold
+            is_same = windows.fitted_state == kept.fitted_state
+            threshold = Fixed(kept.fitted_state["threshold_"]) if is_same else windows.unfitted()
         return cls(threshold, pooling, params["budget"], rules, seed, kept)
 
     def __repr__(self) -> str:
         return self.budget or repr(self.kept or self.threshold)
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.threshold, Threshold) and isinstance(self.rules, EventRules)):
+            raise InputError(
+                f"The threshold {self.threshold!r} and the event rules {self.rules!r} were given. "
+                "Give objects, such as Conformal(0.01) and EventRules()."
+            )
         parse_pooling(self.pooling)
         if self.budget is not None:
             parse_budget(self.budget)
@@ -152,6 +157,8 @@ class Boundaries:
         Of all window scores of normal sound: hysteresis goes by it.
     budget : BudgetFit, optional
         If events in a time were asked for: then a recording is anomalous that holds an event.
+    is_chosen : bool
+        Whether the threshold of clips was set by hand or by labels, and stays when other boundaries are redrawn.
     """
 
     clips: Calibration
@@ -161,6 +168,7 @@ class Boundaries:
     rules: EventRules
     median: float
     budget: BudgetFit | None = None
+    is_chosen: bool = False
 
     def finder(self, rate: int) -> EventFinder:
         """Return what finds events in windows of a signal of ``rate`` hertz."""
@@ -174,7 +182,7 @@ class Boundaries:
         """
         clips = replace(self.clips, threshold=threshold)
         windows = self.windows if self.budget is None else replace(self.windows, threshold=threshold)
-        return replace(self, clips=clips, windows=windows, budget=None)
+        return replace(self, clips=clips, windows=windows, budget=None, is_chosen=True)
 
 
 def timeline_of(feature: Feature, grid: WindowGrid) -> Timeline:

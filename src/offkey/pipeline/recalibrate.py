@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -36,11 +36,6 @@ class KnownRecordings:
         Columns of a recordings table.
     group : dict of str to str, optional
         Of recordings that no table names.
-
-    Attributes
-    ----------
-    notes : list of str
-        What is to be said of their groups.
     """
 
     def __init__(
@@ -51,10 +46,20 @@ class KnownRecordings:
         group_by: Sequence[str],
         group: Mapping[str, Any] | None,
     ) -> None:
-        self.notes: list[str] = []
+        self._n_ungrouped = 0
         self._trained_on = {each.digest for each in training if not each.is_held_out}
         self._counted = {each.digest: each.source for each in evidence}
         self._rate, self._group_by, self._group = rate, group_by, group_key(group, group_by)
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of the groups of the recordings that were scored."""
+        if not (self._group_by and self._n_ungrouped):
+            return []
+        return [
+            f"{self._n_ungrouped} recordings name no {' or '.join(self._group_by)}: they count for the boundary of all "
+            "together only."
+        ]
 
     def more(
         self, recordings: Any, origin: str, score_windows: Callable[[Source], NDArray[np.float64]]
@@ -71,11 +76,10 @@ class KnownRecordings:
             Returns the scores of a source's windows (n_windows,).
         """
         if not (hasattr(recordings, "columns") or isinstance(recordings, str | os.PathLike | Clip)):
-            recordings = list(recordings)
-            if not recordings:
+            recordings = list(recordings) if isinstance(recordings, Iterable) else recordings
+            if recordings == []:
                 return [], []
-        listed, (groups, notes) = list_normal(recordings), name_groups(recordings, self._group_by)
-        self.notes += notes if not self._group else []
+        listed, (groups, _) = list_normal(recordings), name_groups(recordings, self._group_by)
         found: list[Evidence] = []
         failures: list[Failure] = []
         for recording in track(listed, "calibrating", len(listed)):
@@ -87,7 +91,9 @@ class KnownRecordings:
                 failures.append(Failure(error.source, error.reason))
                 continue
             self._counted[digest] = source.name
-            found.append(Evidence(source.name, scores, groups.get(same_name(source.name), self._group), digest, origin))
+            group = groups.get(same_name(source.name), self._group)
+            self._n_ungrouped += not group
+            found.append(Evidence(source.name, scores, group, digest, origin))
         return found, failures
 
     def _new_digest(self, source: Source) -> str:

@@ -52,7 +52,7 @@ def to_bundle(params: Mapping[str, Any], state: Mapping[str, Any]) -> Bundle:
         "events": asdict(params["events"] or EventRules()),
         "features": packer.pack("features", state["features_"]),
         "detector": packer.pack("detector", state["detector_"]),
-        "threshold": packer.pack("threshold", (params["threshold"] or Conformal()).unfitted()),
+        "threshold": _pack_threshold(packer, "threshold", (params["threshold"] or Conformal()).unfitted()),
         "boundaries": {
             group: _pack_boundaries(packer, f"boundaries.{i}", boundaries)
             for i, (group, boundaries) in enumerate(state["boundaries_"].items())
@@ -141,12 +141,16 @@ def _types(room: Any, base: type[Parameterized]) -> dict[str, type[Parameterized
     return {name: thing for name, thing in named.items() if isinstance(thing, type) and issubclass(thing, base)}
 
 
-def _pack_calibration(packer: Packer, name: str, calibration: Calibration) -> dict[str, Any]:
-    kind = type(calibration.threshold)
+def _pack_threshold(packer: Packer, name: str, threshold: Threshold) -> dict[str, Any]:
+    kind = type(threshold)
     if _types(decisions, Threshold).get(kind.__name__) is not kind:
         raise BundleError(f"A bundle cannot hold the threshold {kind.__name__}. Use one of offkey.decisions, or Fixed.")
+    return packer.pack(name, threshold)
+
+
+def _pack_calibration(packer: Packer, name: str, calibration: Calibration) -> dict[str, Any]:
     return {
-        "threshold": packer.pack(f"{name}.threshold", calibration.threshold),
+        "threshold": _pack_threshold(packer, f"{name}.threshold", calibration.threshold),
         "reference": packer.value(f"{name}.reference", calibration.reference),
         "unit_windows": calibration.unit_windows,
     }
@@ -167,6 +171,7 @@ def _pack_boundaries(packer: Packer, name: str, boundaries: Boundaries) -> dict[
         "pooling": boundaries.pooling,
         "rules": asdict(boundaries.rules),
         "median": boundaries.median,
+        "is_chosen": boundaries.is_chosen,
         "budget": asdict(boundaries.budget) if boundaries.budget else None,
     }
 
@@ -182,6 +187,7 @@ def _unpack_boundaries(unpacker: Unpacker, packed: dict[str, Any]) -> Boundaries
         rules=EventRules(**packed["rules"]),
         median=float(packed["median"]),
         budget=budget,
+        is_chosen=bool(packed["is_chosen"]),
     )
 
 

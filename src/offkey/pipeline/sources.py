@@ -170,9 +170,19 @@ def list_normal(recordings: Any) -> list[Recording]:
 
 
 def group_key(group: Mapping[str, Any] | str | None, columns: Sequence[str]) -> str:
-    """Name a group by its values in some columns: ``"machine pump, section id_00"``; missing ones are left out."""
+    """Name a group by its values in some columns: ``"machine pump, section id_00"``; missing ones are left out.
+
+    Raises
+    ------
+    InputError
+        If it has values in other columns.
+    """
     if isinstance(group, str):
         return group
+    others = [column for column in group or {} if column not in columns]
+    if others:
+        known = ", ".join(columns) or "nothing"
+        raise InputError(f"A group by {', '.join(others)} was named; the pipeline groups by {known}. Name those.")
     values = [(column, (group or {}).get(column)) for column in columns]
     return ", ".join(f"{column} {_plain(value)}" for column, value in values if not _is_missing(value))
 
@@ -215,13 +225,13 @@ def name_groups(recordings: Any, columns: Sequence[str]) -> tuple[dict[str, str]
     notes = []
     if missing:
         notes.append(
-            f"The recordings have no {' or '.join(missing)} to group by (a recordings table names them): "
-            "all are calibrated together."
+            f"The recordings have no {' or '.join(missing)} to group by (a recordings table, or the names of a data "
+            "set, tell them): all are calibrated together."
         )
     if not known:
         return {}, notes
     rows = recordings[["path", *known]].to_dict("records")
-    return {same_name(row["path"]): group_key(row, known) for row in rows}, notes
+    return {same_name(row["path"]): group_key({name: row[name] for name in known}, known) for row in rows}, notes
 
 
 def without(recordings: list[Recording], exclude: Iterable[str | os.PathLike[str]]) -> list[Recording]:
