@@ -237,6 +237,17 @@ class TestCalibrating:
             assert boundaries.clips.threshold.threshold_ == boundaries.windows.threshold.threshold_ == 3.0
             assert boundaries.clips.n_recordings == 70
 
+    def test_what_labels_chose_after_a_budget_stays_in_a_bundle_too(self, many_clips, tmp_path):
+        pipeline = Pipeline(Level(), window_s=0.5, budget="60/h").fit(many_clips[:60])
+        pipeline.use_threshold(FBeta().fit([1.0, 2.0, 8.0, 9.0], [0, 0, 1, 1]))
+        pipeline.save(tmp_path / "chosen.offkey")
+        loaded = offkey.load(tmp_path / "chosen.offkey")
+        loaded.calibrate(many_clips[60:70], events=EventRules(hysteresis=0.3))
+        boundaries = loaded.boundaries_[POOLED]
+        assert boundaries.pooling == "max"
+        assert boundaries.clips.threshold.threshold_ == boundaries.windows.threshold.threshold_ == 5.0
+        assert boundaries.clips.n_recordings == boundaries.windows.n_recordings == 70
+
     def test_wrong_kinds_of_things_are_refused(self, own, pump_clips):
         before = dict(vars(own))
         for wrong in (

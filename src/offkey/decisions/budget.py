@@ -13,14 +13,15 @@ from offkey.errors import InputError
 
 __all__ = ["Budget", "BudgetFit", "Timeline", "check_budget", "duration", "parse_budget", "plain"]
 
-PERIODS_S = {
-    "s": 1.0, "second": 1.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0, "d": 86_400.0, "day": 86_400.0,
-    "w": 604_800.0, "week": 604_800.0, "month": 2_629_800.0, "year": 31_557_600.0,
+HOUR = (3600.0, "an hour")
+DAY = (86_400.0, "a day")
+WEEK = (604_800.0, "a week")
+PERIODS = {
+    "s": (1.0, "a second"), "second": (1.0, "a second"), "min": (60.0, "a minute"), "minute": (60.0, "a minute"),
+    "h": HOUR, "hour": HOUR, "d": DAY, "day": DAY, "w": WEEK, "week": WEEK,
+    "month": (2_629_800.0, "a month"), "year": (31_557_600.0, "a year"),
 }  # fmt: skip
-PER = {
-    "s": "a second", "second": "a second", "min": "a minute", "minute": "a minute", "h": "an hour", "hour": "an hour",
-    "d": "a day", "day": "a day", "w": "a week", "week": "a week", "month": "a month", "year": "a year",
-}  # fmt: skip
+"""Seconds, and in words."""
 FEWEST_EVENTS = 1e-6
 MOST_EXTRAPOLATION = 100
 """How many times rarer than once in the calibration recordings a budget may be."""
@@ -36,7 +37,7 @@ class Budget:
     n_events : float
         Above zero.
     period : str
-        One of the keys of `PERIODS_S`, such as ``"week"``.
+        One of the keys of `PERIODS`, such as ``"week"``.
     """
 
     n_events: float
@@ -45,7 +46,7 @@ class Budget:
     @property
     def per_hour(self) -> float:
         """Events in an hour."""
-        return self.n_events * 3600 / PERIODS_S[self.period]
+        return self.n_events * 3600 / PERIODS[self.period][0]
 
     def __str__(self) -> str:
         return f"{self.n_events:g}/{self.period}"
@@ -80,9 +81,9 @@ def parse_budget(text: str) -> Budget:
         raise InputError(f"The false-alarm budget {text!r} was given. Write a number and a time, such as 1/week.")
     if n_events < FEWEST_EVENTS:
         raise InputError(f"The false-alarm budget {text!r} was given. None at all cannot be promised; try 1/year.")
-    singular = period if period in PERIODS_S else re.sub("s$", "", period)
-    if singular not in PERIODS_S:
-        raise InputError(f"The false-alarm budget {text!r} was given. Its time must be one of {', '.join(PERIODS_S)}.")
+    singular = period if period in PERIODS else re.sub("s$", "", period)
+    if singular not in PERIODS:
+        raise InputError(f"The false-alarm budget {text!r} was given. Its time must be one of {', '.join(PERIODS)}.")
     return Budget(n_events, singular)
 
 
@@ -147,7 +148,7 @@ class BudgetFit:
     def sentence(self) -> str:
         """All of it, in plain words."""
         budget = parse_budget(self.budget)
-        each = PER[budget.period]
+        each = PERIODS[budget.period][1]
         scale = budget.per_hour / budget.n_events  # of one event a period, in events an hour
         low, high = self.low_per_hour / scale, self.high_per_hour / scale
         alarms = "One false alarm" if budget.n_events == 1 else f"{budget.n_events:g} false alarms"

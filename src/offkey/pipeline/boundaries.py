@@ -94,9 +94,7 @@ class Policy:
         if params["budget"] is not None:
             pooling = "max"
         elif drawn is not None and drawn.is_chosen:
-            pooling, kept, windows = drawn.pooling, drawn.clips.threshold, drawn.windows.threshold
-            is_same = windows.fitted_state == kept.fitted_state
-            threshold = Fixed(kept.fitted_state["threshold_"]) if is_same else windows.unfitted()
+            pooling, kept, threshold = drawn.pooling, drawn.clips.threshold, drawn.windows.threshold.unfitted()
         return cls(threshold, pooling, params["budget"], rules, seed, kept)
 
     def __repr__(self) -> str:
@@ -176,12 +174,13 @@ class Boundaries:
         return EventFinder(on, self.rules.off(on, self.median), rate, self.rules, self.peaks)
 
     def decided_by(self, threshold: Threshold) -> Boundaries:
-        """Return boundaries with another threshold of clips, and of windows if there was a budget, which ends.
+        """Return boundaries with another threshold of clips; a budget ends.
 
-        Under a budget clips are decided by their strangest window.
+        Under a budget clips are decided by their strangest window, so windows then have the same boundary.
         """
-        clips = replace(self.clips, threshold=threshold)
-        windows = self.windows if self.budget is None else replace(self.windows, threshold=threshold)
+        clips, windows = replace(self.clips, threshold=threshold), self.windows
+        if self.budget is not None:
+            windows = Calibration.on(windows.reference, Fixed(threshold.fitted_state["threshold_"]), 1)
         return replace(self, clips=clips, windows=windows, budget=None, is_chosen=True)
 
 
@@ -214,9 +213,9 @@ def make_boundaries(
     unit = unit_windows or median_low(len(each.scores) for each in evidence)
     made = {POOLED: _boundaries_of(evidence, policy, timeline, unit)}
     notes = _notes(made[POOLED], timeline.seconds(max(len(each.scores) for each in evidence)))
-    needed = FEWEST_OF_GROUP if policy.budget is not None else max(FEWEST_OF_GROUP, policy.n_wanted)
     if policy.kept is not None:
         return {POOLED: made[POOLED].decided_by(policy.kept)}, notes
+    needed = FEWEST_OF_GROUP if policy.budget is not None else max(FEWEST_OF_GROUP, policy.n_wanted)
     small: list[str] = []
     for group in sorted({each.group for each in evidence} - {POOLED}):
         own = [each for each in evidence if each.group == group]
