@@ -146,7 +146,7 @@ class TestRefusals:
 
     def test_events_longer_than_any_recording(self):
         rules = EventRules(min_duration_s=7200)
-        self.refuse("the longest recording of normal sound has windows over 3,605 s", rules=rules)
+        self.refuse("no recording of normal sound is longer than 3,605 s", rules=rules)
 
     def test_no_recordings(self):
         with pytest.raises(InputError, match="cannot be supported"):

@@ -101,8 +101,8 @@ class Timeline:
         return n_windows * self.hop / self.rate / 3600
 
     def seconds(self, n_windows: int) -> float:
-        """Return the seconds from the start of the first of ``n_windows`` windows to the end of the last."""
-        return ((n_windows - 1) * self.hop + self.window) / self.rate
+        """Return the seconds that ``n_windows`` windows cover; up to a hop more, as the last may lie off the grid."""
+        return max(n_windows * self.hop, self.window) / self.rate
 
     @property
     def most_per_hour(self) -> float:
@@ -188,11 +188,11 @@ def check_budget(budget: Budget, n_windows: Sequence[int], timeline: Timeline, r
             f"{plain(times)} times as long, {MOST_EXTRAPOLATION} times is the most. "
             f"Give at least {duration(needed)}, or allow more false alarms."
         )
-    longest_s = timeline.seconds(max(n_windows, default=0))
+    longest_s = timeline.seconds(1 + max(n_windows, default=0))
     if rules.min_duration_s > longest_s:
         raise InputError(
-            f"Events of at least {rules.min_duration_s:g} s were asked for; the longest recording of normal sound has "
-            f"windows over {plain(longest_s)} s. Give longer recordings, or a shorter minimum duration."
+            f"Events of at least {rules.min_duration_s:g} s were asked for; no recording of normal sound is longer "
+            f"than {plain(longest_s)} s. Give longer recordings, or a shorter minimum duration."
         )
 
 

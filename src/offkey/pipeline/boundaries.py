@@ -280,7 +280,7 @@ def _notes(boundaries: Boundaries, longest_s: float) -> list[str]:
         notes = [boundaries.budget.sentence]
         if longest_s < SHORT_S:
             notes.append(
-                f"The longest calibration recording has windows over {longest_s:.3g} s: how events go on for longer, "
+                f"The longest calibration recording lasts {longest_s:.3g} s: how events go on for longer, "
                 "or follow each other, is not known. Longer recordings tell."
             )
         return notes
