@@ -61,8 +61,8 @@ def test_a_bundle_is_a_plain_zip_of_json_and_arrays(saved):
 def test_a_network_lies_in_it_in_both_forms(network_pipeline, tmp_path):
     network_pipeline.save(tmp_path / "net.offkey")
     members = members_of(tmp_path / "net.offkey")
-    assert members["network.tflite"][4:8] == b"TFL3"
-    assert zipfile.is_zipfile(io.BytesIO(members["network.keras"]))
+    assert members["network-0.tflite"][4:8] == b"TFL3"
+    assert zipfile.is_zipfile(io.BytesIO(members["network-0.keras"]))
 
 
 def test_newer_and_older_formats_are_refused_clearly(saved):
@@ -102,7 +102,7 @@ def test_bombs_and_strangers_are_refused(saved):
     assert "holds other files" in reason_for(saved)
     rewrite(saved, {"pipeline.json": members["pipeline.json"]})
     assert "holds other files" in reason_for(saved)
-    rewrite(saved, members | {"network.tflite": b"x"})
+    rewrite(saved, members | {"network-1.tflite": b"x"})
     assert "does not list" in reason_for(saved)
 
 
@@ -150,7 +150,8 @@ def test_documents_that_make_no_sense_are_refused(saved, key, value):
     [
         (("grid", "hop"), 0), (("grid", "n_frames"), -1), (("grid", "n_frames"), 2**40), (("n_channels",), 0),
         (("boundaries", "", "clips", "unit_windows"), 0), (("features", "params", "hop_length"), 0),
-        (("features", "state", "rate_"), 0), (("detector", "params", "statistics"), ["mean"]),
+        (("features", "state", "rate_"), 0),
+        (("detector", "state", "members_", 0, "object", "params", "statistics"), ["mean"]),
         (("boundaries", "", "clips", "threshold", "state", "threshold_"), None),
         (("boundaries", "", "clips", "threshold", "state", "threshold_"), float("nan")), (("params", "pooling"), "sum"),
     ],
@@ -175,7 +176,7 @@ def test_only_fitted_state_can_be_set(saved):
 
 def test_your_own_detector_is_saved_and_must_be_named(pump_clips, tmp_path):
     from offkey.detectors import Detector
-    from offkey.detectors.base import time_statistics
+    from offkey.statistics import time_statistics
 
     class Loudest(Detector):
         def _fit(self, windows):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import oracles
 from offkey import windows
+from offkey.detectors.base import known_of
 from offkey.errors import InputError, ShapeError
 from offkey.windows import FrameStore, WindowArray, WindowGrid, parse_pooling, pool
 
@@ -107,6 +108,70 @@ def test_the_lazy_array_indexes_like_the_stacked_windows():
     np.testing.assert_array_equal(np.asarray(lazy), expected)
     assert lazy.groups.tolist() == [0] * 5 + [2] * 7
     np.testing.assert_array_equal(lazy.select([2])[:], expected[5:])
+
+
+@given(st.lists(st.integers(0, 11), unique=True).map(sorted))
+def test_some_windows_are_those_windows_and_their_segments_hold_nothing_else(rows):
+    lazy = WindowArray(FRAMES, [(0, 20), (20, 23), (23, 50)], WindowGrid(6, 4), {"domain": ["a", "b", "c"]})
+    rows = np.array(rows, np.int64)
+    part = lazy.take(rows)
+    np.testing.assert_array_equal(part[:], lazy[rows])
+    assert part.shape == (len(rows), *lazy.shape[1:])
+    assert part.recordings[part.groups].tolist() == lazy.groups[rows].tolist()
+    assert [part.known["domain"][i] for i in part.groups] == [lazy.known["domain"][i] for i in lazy.groups[rows]]
+    heard = sorted({frame for start in lazy.starts[rows] for frame in range(start, start + 6)})
+    assert sorted(frame for start, stop in part.segments for frame in range(start, stop)) == heard
+    kept = part.take(np.arange(0, len(rows), 2))
+    np.testing.assert_array_equal(kept[:], part[:][::2])
+
+
+def test_what_is_made_of_windows_is_made_once_for_all_parts_of_an_array():
+    lazy = WindowArray(FRAMES, [(0, 20), (20, 23), (23, 50)], WindowGrid(6, 4))
+    made = []
+
+    def compute(windows):
+        made.append(len(windows))
+        return windows[:].mean(axis=(1, 2, 3), dtype=np.float64)[:, None]
+
+    for part in (lazy.select([2]), lazy.take(np.array([1, 7])), lazy, lazy.select([2, 0]).take(np.array([0, 9]))):
+        np.testing.assert_array_equal(part.remembered("mean", compute), compute(part))
+    assert made.count(len(lazy)) == 2  # once for all, once for the comparison with all
+
+
+@given(st.data())
+def test_parts_of_parts_hold_the_windows_that_were_asked_for(data):
+    """Windows, what is known of them and what was computed go along, in whatever order parts are taken."""
+    known = {"number": ["0", "1", "2"]}
+    whole = WindowArray(FRAMES, [(0, 20), (20, 30), (30, 50)], WindowGrid(6, 4), known)
+    part, rows = whole, np.arange(len(whole))
+    for _ in range(3):
+        if data.draw(st.booleans()):
+            kept = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=len(part), max_size=len(part))))
+            part, rows = part.take(kept), rows[kept]
+        else:
+            order = data.draw(st.permutations(range(len(part.segments))))
+            chosen = order[: data.draw(st.integers(0, len(order)))]
+            rows = np.concatenate([rows[:0], *(rows[part.groups == i] for i in chosen)])
+            part = part.select(chosen)
+        assert part.shape == (len(rows), *whole.shape[1:])
+        np.testing.assert_array_equal(part[:], whole[rows])
+        numbers = whole.groups[rows]
+        assert [part.known["number"][i] for i in part.groups] == [str(number) for number in numbers]
+        recordings = part.recordings[part.groups]
+        assert np.array_equal(recordings[:, None] == recordings, numbers[:, None] == numbers)
+        remembered = part.remembered("mean", lambda windows: windows[:].mean(axis=(1, 2, 3))[:, None])
+        np.testing.assert_array_equal(remembered, whole[rows].mean(axis=(1, 2, 3))[:, None])
+
+
+def test_what_is_known_of_recordings_stays_with_them():
+    known = {"domain": ["source", "target", ""]}
+    lazy = WindowArray(FRAMES, [(0, 20), (20, 30), (30, 50)], WindowGrid(6, 4), known)
+    assert known_of(lazy, "domain").tolist() == ["source"] * 5 + ["target"] * 2 + [""] * 5
+    assert known_of(lazy.select([2, 1]), "domain").tolist() == [""] * 5 + ["target"] * 2
+    with pytest.raises(InputError, match="known are domain"):
+        known_of(lazy, "state")
+    with pytest.raises(InputError, match="nothing is known"):
+        known_of(lazy[:], "domain")
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))

@@ -1,4 +1,4 @@
-"""The bundle file: one zip of ``pipeline.json``, ``arrays.npz`` and, for networks, their two forms.
+"""The bundle file: one zip of ``pipeline.json``, ``arrays.npz`` and, for each network, its two forms.
 
 A bundle is read without executing anything in it: JSON, and plain arrays without pickles. Members are stored
 uncompressed (no bombs), never unpacked to disk (no path traversal), known by name, and checked by SHA-256 (the
@@ -13,6 +13,7 @@ import io
 import json
 import math
 import os
+import re
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,12 +26,12 @@ from offkey.errors import BundleError
 
 __all__ = ["FORMAT", "Bundle", "read", "write"]
 
-FORMAT = 2
+FORMAT = 3
 """Format version; raised when an older offkey could not read the file correctly."""
 
 DOCUMENT = "pipeline.json"
 ARRAYS = "arrays.npz"
-BLOBS = ("network.tflite", "network.keras")
+BLOB = re.compile(r"network-\d{1,4}\.(tflite|keras)|encoder\.(tflite|onnx|keras)")
 LARGEST_DOCUMENT = 64 * 2**20
 DATE = (2020, 1, 1, 0, 0, 0)
 
@@ -115,10 +116,10 @@ def read(path: str | os.PathLike[str]) -> Bundle:
 
 
 def _members(archive: zipfile.ZipFile, path: object) -> dict[str, bytes]:
-    known = {DOCUMENT, ARRAYS, *BLOBS}
     infos = archive.infolist()
     names = [info.filename for info in infos]
-    if len(set(names)) != len(names) or not {DOCUMENT, ARRAYS} <= set(names) <= known:
+    others = set(names) - {DOCUMENT, ARRAYS}
+    if len(set(names)) != len(names) or len(others) != len(names) - 2 or not all(map(BLOB.fullmatch, others)):
         raise BundleError(f"{path}: is not a bundle; it holds other files than a bundle does. Name a bundle file.")
     whole = os.path.getsize(archive.filename or "")
     for info in infos:

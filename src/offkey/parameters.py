@@ -25,7 +25,7 @@ class Parameterized:
         return {name: parameter.default for name, parameter in signature.parameters.items()}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters by name (``deep`` is scikit-learn's; nothing here is nested)."""
+        """Return the parameters by name (``deep`` is scikit-learn's; detectors within others are values too)."""
         return {name: getattr(self, name) for name in self._parameter_defaults()}
 
     def set_params(self, **params: Any) -> Self:

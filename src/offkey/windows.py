@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, final, overload
@@ -154,6 +155,8 @@ class WindowArray:
         First frame of each recording (or part of one), and the one behind its last.
     grid : WindowGrid
         Length and distance of the windows.
+    known : mapping of str to sequence of str, optional
+        What is known of each recording, by column, such as its machine or domain; empty texts where it is not.
 
     Attributes
     ----------
@@ -161,22 +164,81 @@ class WindowArray:
         First stored frame of each window.
     groups : array of int, shape (n_windows,)
         Index of the segment that each window lies in.
+    recordings : array of int, shape (n_segments,)
+        Which recording each segment is of: their numbers, but in a part that `take` returned, or a `select` of one.
     """
 
-    def __init__(self, frames: NDArray[np.float32], segments: Sequence[tuple[int, int]], grid: WindowGrid) -> None:
+    def __init__(
+        self,
+        frames: NDArray[np.float32],
+        segments: Sequence[tuple[int, int]],
+        grid: WindowGrid,
+        known: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._whole: tuple[WindowArray, NDArray[np.int64]] | None = None
+        self._memory: dict[str, NDArray[np.float64]] = {}
         per_segment = [grid.starts(stop - start) + start for start, stop in segments]
         self.frames = frames
         self.segments = list(segments)
         self.grid = grid
+        self.known = {column: list(values) for column, values in (known or {}).items()}
         self.starts = np.concatenate([np.empty(0, np.int64), *per_segment])
         self.groups = np.repeat(np.arange(len(segments)), [len(starts) for starts in per_segment])
+        self.recordings = np.arange(len(segments))
         self.shape = (len(self.starts), grid.n_frames, *frames.shape[1:])
         self.ndim = len(self.shape)
         self.dtype = frames.dtype
 
     def select(self, segments: Sequence[int]) -> WindowArray:
         """Return the windows of some segments, by index."""
-        return WindowArray(self.frames, [self.segments[i] for i in segments], self.grid)
+        first = np.searchsorted(self.groups, np.arange(len(self.segments) + 1))
+        rows = np.concatenate([np.empty(0, np.int64), *(np.arange(*first[i : i + 2]) for i in segments)])
+        part = self._part(rows, segments)
+        part.groups = np.repeat(np.arange(len(segments)), [first[i + 1] - first[i] for i in segments])
+        part.segments = [self.segments[i] for i in segments]
+        numbers = {number: i for i, number in enumerate(dict.fromkeys(part.recordings.tolist()))}
+        part.recordings = np.array([numbers[number] for number in part.recordings.tolist()], np.int64)
+        return part
+
+    def take(self, rows: NDArray[np.int64]) -> WindowArray:
+        """Return some windows, by ascending index; a segment is then a stretch of a recording that they cover."""
+        starts, before = self.starts[rows], self.groups[rows]
+        is_new = np.ones(len(rows), bool)
+        is_new[1:] = (np.diff(before) > 0) | (np.diff(starts) > self.grid.n_frames)
+        first = np.flatnonzero(is_new)
+        part = self._part(rows, before[first].tolist())
+        part.groups = np.cumsum(is_new) - 1
+        stops = part.starts[np.append(first[1:], len(rows))[: len(first)] - 1] + self.grid.n_frames
+        part.segments = list(zip(part.starts[first].tolist(), stops.tolist(), strict=True))
+        return part
+
+    def _part(self, rows: NDArray[np.int64], segments: Sequence[int]) -> WindowArray:
+        """Return some windows that lie in some segments, and note which windows of which array they are."""
+        part = copy.copy(self)
+        part.starts = self.starts[rows]
+        part.shape = (len(rows), *self.shape[1:])
+        part.recordings = self.recordings[list(segments)]
+        part.known = {column: [values[i] for i in segments] for column, values in self.known.items()}
+        root, indices = self._whole or (self, np.arange(len(self)))
+        part._whole, part._memory = (root, indices[rows]), {}
+        return part
+
+    def remembered(self, name: str, compute: Callable[[WindowArray], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return what ``compute`` makes of each window (n_windows, n_values), once for all parts of one array.
+
+        Parameters
+        ----------
+        name : str
+            The same name stands for the same values.
+        compute : callable
+            Makes values of windows, each on its own.
+        """
+        if self._whole is not None:
+            whole, indices = self._whole
+            return whole.remembered(name, compute)[indices]
+        if name not in self._memory:
+            self._memory[name] = compute(self)
+        return self._memory[name]
 
     def __len__(self) -> int:
         return len(self.starts)

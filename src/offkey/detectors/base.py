@@ -7,7 +7,8 @@ A new detector is one file: subclass `Detector`, write ``__init__`` (which only 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
@@ -15,18 +16,31 @@ from numpy.typing import ArrayLike, NDArray
 
 from offkey.errors import InputError, ShapeError
 from offkey.parameters import Parameterized
-from offkey.windows import WindowArray
+from offkey.statistics import Windows, batches
+from offkey.windows import WindowArray, WindowGrid
 
-__all__ = ["Detector", "Windows", "batches", "bounded", "groups_of", "mahalanobis", "time_statistics", "whitening"]
+__all__ = [
+    "Comparable",
+    "Detector",
+    "comparable",
+    "groups_of",
+    "is_cheap",
+    "known_of",
+    "out_of_fold",
+    "part_of",
+    "pieces_of",
+    "relative",
+    "require_counts",
+]
 
-Windows = NDArray[np.floating[Any]] | WindowArray
-"""Windows (n_windows, n_frames, n_bands, n_channels), in memory or read when asked for."""
-
-BATCH_BYTES = 32_000_000
 N_OFFSET_WINDOWS = 1000
-LARGEST_VALUE = 1e100
+N_FOLDS = 5
+KEPT_BACK = 0.2
+LARGEST_FRAME_VALUE = 1e30
 LARGEST_SCORE = 1e300
-"""Larger scores (of absurd input) are limited to this, so that all scores are finite."""
+"""Scores (of absurd input) are limited to this, above and below zero, so that all are finite."""
+FEWEST_WINDOWS = 3
+"""Fewer windows are not split by recording, but each on its own."""
 
 
 class Detector(Parameterized, ABC):
@@ -45,6 +59,8 @@ class Detector(Parameterized, ABC):
         (n_frames, n_bands, n_channels) of the windows it was fitted on; None where any number will do.
     offset_ : float
         Where ``decision_function`` is zero.
+    notes_ : list of str
+        What whoever fitted it should be told; of detectors that have something to say.
     """
 
     cross_fit: ClassVar[bool] = True
@@ -58,7 +74,9 @@ class Detector(Parameterized, ABC):
         ----------
         X : array, shape (n_windows, n_frames, n_bands, n_channels) or (n, n_features)
             Windows of normal sound.
-        y : ignored
+        y : mapping of str to array, shape (n_windows,), optional
+            What is known of the windows, by column, such as ``{"domain": domains}``, for detectors that ask for it (a
+            pipeline tells them itself); anything else is ignored, as in scikit-learn.
 
         Raises
         ------
@@ -74,6 +92,8 @@ class Detector(Parameterized, ABC):
         vars(self).pop("n_features_in_", None)
         if is_table:
             self.n_features_in_ = windows.shape[2]
+        if isinstance(y, Mapping):
+            windows = _with_known(windows, y)
         self.window_shape_: tuple[int | None, ...] = windows.shape[1:]
         try:
             self._fit(windows)
@@ -134,7 +154,7 @@ class Detector(Parameterized, ABC):
     def _bounded_scores(self, windows: Windows) -> NDArray[np.float64]:
         with np.errstate(over="ignore"):
             scores = np.concatenate([self._score(batch) for batch in batches(windows)])
-        return np.minimum(np.asarray(scores, np.float64), LARGEST_SCORE)
+        return np.clip(np.asarray(scores, np.float64), -LARGEST_SCORE, LARGEST_SCORE)
 
     @final
     def _check_shape(self, windows: Windows, is_table: bool) -> None:
@@ -191,90 +211,161 @@ class Detector(Parameterized, ABC):
         )
 
 
-def batches(windows: Windows) -> Iterator[NDArray[np.floating[Any]]]:
-    """Yield windows in memory, some at a time."""
-    size = max(1, BATCH_BYTES // max(1, 8 * int(np.prod(windows.shape[1:]))))
-    for start in range(0, len(windows), size):
-        yield np.ascontiguousarray(windows[start : start + size])
+def groups_of(windows: Windows) -> NDArray[np.int64] | None:
+    """Return which recording each window comes from, where that is known."""
+    return windows.recordings[windows.groups] if isinstance(windows, WindowArray) else None
 
 
-def time_statistics(windows: Windows, names: Sequence[str] = ("mean",)) -> NDArray[np.float64]:
-    """Return statistics over time of each band and channel, (n_windows, n_names * n_bands * n_channels).
+def part_of(windows: Windows, rows: NDArray[np.int64]) -> Windows:
+    """Return some of the windows, by ascending index, as lazy as they were."""
+    return windows.take(rows) if isinstance(windows, WindowArray) else windows[rows]
+
+
+def is_cheap(detector: Detector) -> bool:
+    """Say whether a detector, with all detectors among its parameters, is cheap enough to be fitted several times."""
+    values = list(detector.get_params().values())
+    within = [each for value in values for each in (value if isinstance(value, list | tuple) else [value])]
+    return detector.cross_fit and all(is_cheap(each) for each in within if isinstance(each, Detector))
+
+
+def out_of_fold(detector: Detector, windows: Windows, folds: Iterable[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """Score windows (n_windows,) by copies of a detector, each fitted without the recordings that it scores.
 
     Parameters
     ----------
+    detector : Detector
+        Only its parameters are used.
     windows : array, shape (n_windows, n_frames, n_bands, n_channels)
-        Read some at a time.
-    names : sequence of str
-        Of ``"mean"``, ``"std"`` and ``"max"``.
+        All windows.
+    folds : iterable of array of int
+        Recordings (windows, where no or too few recordings are known) of each fold; together all of them.
+    """
+    units = _units(windows)
+    scores = np.empty(len(windows))
+    for fold in folds:
+        is_out = np.isin(units, fold)
+        fitted = detector.unfitted().fit(part_of(windows, np.flatnonzero(~is_out)))
+        scores[is_out] = fitted.anomaly_score(part_of(windows, np.flatnonzero(is_out)))
+    return scores
+
+
+def known_of(windows: Windows, column: str) -> NDArray[np.str_]:
+    """Return what is known of each window (n_windows,) in a column of the recordings table.
 
     Raises
     ------
     InputError
-        If a name is none of these.
+        If the column is not known.
     """
-    kinds: dict[str, Callable[[NDArray[np.floating[Any]]], Any]] = {
-        "mean": lambda batch: batch.mean(axis=1, dtype=np.float64),
-        "std": lambda batch: batch.std(axis=1, dtype=np.float64),
-        "max": lambda batch: batch.max(axis=1),
-    }
-    if not names or not set(names) <= set(kinds):
-        raise InputError(f"The statistics {names!r} were given. Use some of {', '.join(map(repr, kinds))}.")
-    with np.errstate(over="ignore", invalid="ignore"):
-        rows = [
-            np.concatenate([kinds[name](batch).reshape(len(batch), -1) for name in names], axis=1)
-            for batch in batches(windows)
-        ]
-    return bounded(np.concatenate(rows).astype(np.float64, copy=False))
+    known = windows.known if isinstance(windows, WindowArray) else {}
+    if column not in known or not isinstance(windows, WindowArray):
+        there = f"known are {', '.join(known)}" if known else "nothing is known of them"
+        raise InputError(
+            f"The detector asks for the column {column!r} of the recordings; {there}. "
+            "Fit on a recordings table with that column, or give the detector another one."
+        )
+    return np.array(known[column], np.str_)[windows.groups]
 
 
-def bounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Limit values to what can be squared and added up; what overflowed before becomes the limit."""
-    return np.clip(np.nan_to_num(values, copy=False, nan=LARGEST_VALUE), -LARGEST_VALUE, LARGEST_VALUE)
+@final
+@dataclass(frozen=True)
+class Comparable:
+    """A fitted detector, and what its scores of normal sound are like.
 
-
-def whitening(
-    rows: NDArray[np.float64], groups: NDArray[np.int64] | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean (d,) and whitening matrix (d, d) of rows (n, d), by the Ledoit-Wolf covariance.
-
-    Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices". Their amount of
-    shrinkage assumes independent rows; windows of one recording are not, so where ``groups`` (n,) tells them apart, it
-    is that of the groups' means.
+    Attributes
+    ----------
+    detector : Detector
+        Fitted.
+    center, spread : float
+        Of scores of normal sound that it was not fitted on: the median, and the median absolute deviation times 1.4826
+        (where more than half of the scores are alike, the standard deviation; 1 where all are).
+    scores : array, shape (n_windows,)
+        Of the windows, less the center and over the spread: by a detector that was not fitted on them, where there is
+        one.
     """
-    from scipy.linalg import cholesky, solve_triangular
-    from sklearn.covariance import ledoit_wolf_shrinkage
 
-    mean = rows.mean(axis=0)
-    centred = rows - mean
-    independent = centred if groups is None else _group_means(centred, groups)
-    shrinkage = ledoit_wolf_shrinkage(independent, assume_centered=True) if len(independent) > 1 else 1.0
-    size = len(mean)
-    covariance = centred.T @ centred / len(rows)
-    variance = float(np.trace(covariance)) / size
-    covariance *= 1 - shrinkage
-    covariance += (shrinkage * variance + max(1e-9 * variance, 1e-12)) * np.eye(size)
-    return mean, solve_triangular(cholesky(covariance, lower=True), np.eye(size), lower=True)
+    detector: Detector
+    center: float
+    spread: float
+    scores: NDArray[np.float64]
 
 
-def groups_of(windows: Windows) -> NDArray[np.int64] | None:
-    """Return which recording each window comes from, where that is known."""
-    return windows.groups if isinstance(windows, WindowArray) else None
+def comparable(detector: Detector, windows: Windows, seed: int) -> Comparable:
+    """Fit a detector, and say how its scores compare with those of others.
+
+    Cheap detectors score by 5 folds of recordings and are fitted on all; networks keep a fifth of them back.
+    """
+    units = _units(windows)
+    order = np.random.default_rng(seed).permutation(np.unique(units))
+    is_out = np.ones(len(windows), bool)
+    if is_cheap(detector):
+        scores = out_of_fold(detector, windows, np.array_split(order, min(N_FOLDS, len(order))))
+        fitted = detector.unfitted().fit(windows)
+    else:
+        is_out = np.isin(units, order[: max(1, round(KEPT_BACK * len(order)))])
+        fitted = detector.unfitted().fit(part_of(windows, np.flatnonzero(~is_out)))
+        scores = fitted.anomaly_score(windows)
+    center, spread = _center_and_spread(scores[is_out])
+    return Comparable(fitted, center, spread, relative(scores, center, spread))
 
 
-def _group_means(rows: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    order = np.argsort(groups, kind="stable")
-    _, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
-    means = np.add.reduceat(rows[order], starts, axis=0) / counts[:, None]
-    return np.asarray(means - means.mean(axis=0))
+def _center_and_spread(scores: NDArray[np.float64]) -> tuple[float, float]:
+    center = float(np.median(scores))
+    with np.errstate(over="ignore"):
+        spread = 1.4826 * float(np.median(np.abs(scores - center))) or float(scores.std()) or 1.0
+    return center, min(spread, LARGEST_SCORE)
 
 
-def mahalanobis(
-    rows: NDArray[np.float64], mean: NDArray[np.float64], whitener: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the Mahalanobis distance (n,) of rows (n, d), row by row."""
-    white = np.einsum("nd,wd->nw", rows - mean, whitener, optimize=False)
-    return np.asarray(np.sqrt(np.einsum("nw,nw->n", white, white, optimize=False)))
+def relative(scores: NDArray[np.float64], center: float, spread: float) -> NDArray[np.float64]:
+    """Return scores less a center and over a spread; finite, however absurd they are."""
+    with np.errstate(over="ignore"):
+        return np.clip((scores - center) / spread, -LARGEST_SCORE, LARGEST_SCORE)
+
+
+def _units(windows: Windows) -> NDArray[np.int64]:
+    """Return what splits keep together: the recording of each window (n_windows,), or itself where they are too few."""
+    groups = groups_of(windows)
+    if groups is not None:
+        counts = np.unique(groups, return_counts=True)[1]
+        if len(counts) > 1 and len(groups) - counts.max() >= FEWEST_WINDOWS:
+            return groups
+    return np.arange(len(windows))
+
+
+def pieces_of(window: NDArray[np.floating[Any]], size: int, hop: int) -> NDArray[np.float32]:
+    """Return pieces (n_pieces, size, n_bands, n_channels) of a window, ``hop`` frames apart; the last ends with it."""
+    starts = WindowGrid(size, hop).starts(len(window))
+    frames = np.clip(window, -LARGEST_FRAME_VALUE, LARGEST_FRAME_VALUE).astype(np.float32, copy=False)
+    return np.stack([frames[start : start + size] for start in starts])
+
+
+def require_counts(**counts: object) -> None:
+    """Check parameters, by name, that must be whole numbers of at least 1.
+
+    Raises
+    ------
+    InputError
+        If one is not.
+    """
+    for name, value in counts.items():
+        if not isinstance(value, int) or value < 1:
+            raise InputError(f"{name}={value!r} was given. It must be a whole number of at least 1.")
+
+
+def _with_known(windows: Windows, known: Mapping[str, Any]) -> WindowArray:
+    """Attach what is known of each window to windows in memory."""
+    if isinstance(windows, WindowArray):
+        raise InputError("Stored windows were given with labels of their own. Put what is known into the WindowArray.")
+    n_windows, n_frames = windows.shape[:2]
+    for column, values in known.items():
+        if len(values) != n_windows:
+            raise ShapeError(
+                f"{len(values)} values of {column!r} were given for {n_windows} windows. Give one for each."
+            )
+    frames = windows.reshape(n_windows * n_frames, *windows.shape[2:])
+    segments = [(start, start + n_frames) for start in range(0, len(frames), n_frames)]
+    texts = {str(column): [str(value) for value in values] for column, values in known.items()}
+    return WindowArray(frames, segments, WindowGrid(n_frames, n_frames), texts)
 
 
 def _as_windows(X: Any) -> tuple[Windows, bool]:

@@ -8,8 +8,9 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector, Windows, groups_of, mahalanobis, time_statistics, whitening
+from offkey.detectors.base import Detector, groups_of
 from offkey.errors import ShapeError
+from offkey.statistics import Windows, mahalanobis, time_statistics, whitening
 
 __all__ = ["Gaussian"]
 
@@ -24,7 +25,7 @@ class Gaussian(Detector):
     Parameters
     ----------
     statistics : sequence of str
-        What is pooled over time: of ``"mean"``, ``"std"`` and ``"max"``.
+        What is pooled over time: see `offkey.statistics.time_statistics`.
 
     Attributes
     ----------

@@ -7,7 +7,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector, Windows, time_statistics
+from offkey.detectors.base import Detector
+from offkey.statistics import Windows, time_statistics
 
 __all__ = ["Level"]
 

@@ -1,4 +1,4 @@
-"""Distance to the nearest normal spectra."""
+"""Distance to the nearest normal sounds."""
 
 from __future__ import annotations
 
@@ -8,43 +8,59 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector, Windows, time_statistics
+from offkey.detectors.base import Detector, require_counts
 from offkey.errors import InputError, ShapeError
+from offkey.statistics import Windows, batches, standardisation, time_statistics
 
 __all__ = ["NearestNeighbors"]
 
 BLOCK_BYTES = 32_000_000
+METRICS = ("euclidean", "cosine")
 
 
 @final
 class NearestNeighbors(Detector):
-    """Mean Euclidean distance of a window's time-pooled spectrum to its nearest normal ones.
-
-    Each value is standardised by its mean and standard deviation over the training windows.
+    """Mean distance of a window's statistics over time to the nearest normal ones.
 
     Parameters
     ----------
     statistics : sequence of str
-        What is pooled over time: of ``"mean"``, ``"std"`` and ``"max"``.
+        What is pooled over time: see `offkey.statistics.time_statistics`.
     n_neighbors : int
         How many neighbours are averaged.
+    metric : {"euclidean", "cosine"}
+        ``"euclidean"``: each value is standardised by its mean and standard deviation over the training windows.
+        ``"cosine"``: one less the cosine of the angle between the values as they are, usual for embeddings.
+    n_references : int, optional
+        Keep so many k-means centres in place of all training windows: less memory, and rare sounds weigh less.
     density_neighbors : int, optional
-        Divide the distance to each normal spectrum by that spectrum's own mean distance to so many neighbours (local
+        Divide the distance to each reference by that reference's own mean distance to so many neighbours (local
         density normalisation; Wilkinghoff et al. 2025, arXiv 2509.10951, where it is 4): helps where some kinds of
         normal sound are rarer or more spread than others. It needs many recordings: of a few dozen, one that is alone
         in its kind is divided by its large distances, and lets everything pass.
+    n_subbands : int
+        Look neighbours up in so many parts of the band axis each on its own, and average their distances: a fault in a
+        few bands is then not drowned by the others, and parts may be like different recordings.
+    seed : int
+        Of k-means.
 
     Attributes
     ----------
     mean_, scale_ : array, shape (n_values,)
-        Standardisation.
-    references_ : array, shape (n_windows, n_values)
-        Standardised normal spectra.
-    density_ : array, shape (n_windows,)
+        Standardisation; zeros and ones for ``"cosine"``.
+    references_ : array, shape (n_references, n_values)
+        Normal statistics, standardised or of unit length.
+    edges_ : array of int, shape (n_subbands + 1,)
+        Where the values of each sub-band begin and end.
+    density_ : array, shape (n_subbands, n_references)
         What distances to each reference are divided by.
     training_scores_ : array, shape (n_windows,)
-        Leave-one-out scores of the training windows. ``anomaly_score`` itself never leaves anything out: a training
-        window given to it finds itself.
+        Leave-one-out scores of the training windows (with ``n_references`` nothing is left out). ``anomaly_score``
+        itself never leaves anything out: a training window given to it finds itself.
+
+    Notes
+    -----
+    The minimum over source and target domains is `PerState` around this detector.
 
     Examples
     --------
@@ -59,51 +75,109 @@ class NearestNeighbors(Detector):
         self,
         statistics: Sequence[str] = ("mean", "std"),
         n_neighbors: int = 1,
+        metric: str = "euclidean",
+        n_references: int | None = None,
         density_neighbors: int | None = None,
+        n_subbands: int = 1,
+        seed: int = 0,
     ) -> None:
         self.statistics = statistics
         self.n_neighbors = n_neighbors
+        self.metric = metric
+        self.n_references = n_references
         self.density_neighbors = density_neighbors
+        self.n_subbands = n_subbands
+        self.seed = seed
 
     def _fit(self, windows: Windows) -> None:
-        for name, value in (("n_neighbors", self.n_neighbors), ("density_neighbors", self.density_neighbors)):
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise InputError(f"{name}={value!r} was given. It must be a whole number of at least 1.")
+        self._check(windows)
+        values = self._values(windows)
+        parts = [batch.shape[1] for batch in self._of_subbands(windows[:1])]
+        self.edges_ = np.cumsum([0, *parts])
+        self.mean_, self.scale_ = np.zeros(values.shape[1]), np.ones(values.shape[1])
+        if self.metric == "euclidean":
+            self.mean_, self.scale_ = standardisation(values)
+        rows = self._prepared(values)
+        is_reduced = self.n_references is not None and self.n_references < len(rows)
+        self.references_ = self._centres(rows) if is_reduced else rows
+        self.density_ = np.ones((self.n_subbands, len(self.references_)))
+        if self.density_neighbors is not None and len(self.references_) > 1:
+            self.density_ = np.maximum(self._nearest(self.references_, self.density_neighbors, leave_out=True), 1e-9)
+        nearest = self._nearest(rows, self.n_neighbors, leave_out=not is_reduced)
+        self.training_scores_ = nearest.mean(axis=0)
+
+    def _check(self, windows: Windows) -> None:
+        optional = {"n_references": self.n_references, "density_neighbors": self.density_neighbors}
+        given = {name: value for name, value in optional.items() if value is not None}
+        require_counts(n_neighbors=self.n_neighbors, n_subbands=self.n_subbands, **given)
+        if self.metric not in METRICS:
+            raise InputError(f"metric={self.metric!r} was given. Use one of {', '.join(map(repr, METRICS))}.")
+        if self.n_subbands > windows.shape[2]:
+            raise InputError(f"n_subbands={self.n_subbands} was given for {windows.shape[2]} bands. Use fewer.")
         if len(windows) < 2:
             raise ShapeError(f"1 sample (shape={windows.shape}) was given; neighbours need at least 2. Give more.")
-        spectra = time_statistics(windows, self.statistics)
-        self.mean_ = spectra.mean(axis=0)
-        scale = spectra.std(axis=0)
-        self.scale_ = np.where(scale > 1e-9 * np.maximum(1.0, np.abs(self.mean_)), scale, 1.0)
-        self.references_ = (spectra - self.mean_) / self.scale_
-        self.density_ = np.ones(len(spectra))
-        if self.density_neighbors is not None:
-            self.density_ = np.maximum(self._leave_one_out(self.density_neighbors), 1e-9)
-        self.training_scores_ = self._leave_one_out(self.n_neighbors)
 
-    def _leave_one_out(self, n_neighbors: int) -> NDArray[np.float64]:
-        """Return each reference's mean distance to its nearest others, some references at a time."""
-        from scipy.spatial.distance import cdist
+    def _values(self, windows: Windows) -> NDArray[np.float64]:
+        if self.n_subbands == 1:
+            return time_statistics(windows, self.statistics)
+        return np.concatenate([np.concatenate(self._of_subbands(batch), axis=1) for batch in batches(windows)])
 
+    def _of_subbands(self, batch: NDArray[np.floating[Any]]) -> list[NDArray[np.float64]]:
+        parts = np.array_split(np.arange(batch.shape[2]), self.n_subbands)
+        return [time_statistics(batch[:, :, part], self.statistics) for part in parts]
+
+    def _prepared(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standardise values, or bring those of each sub-band to unit length."""
+        rows = (values - self.mean_) / self.scale_
+        if self.metric == "cosine":
+            for start, stop in zip(self.edges_, self.edges_[1:], strict=False):
+                part = rows[:, start:stop]
+                part /= np.maximum(np.sqrt(np.einsum("nd,nd->n", part, part, optimize=False)), 1e-30)[:, None]
+        return rows
+
+    def _centres(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        from sklearn.cluster import KMeans
+
+        n_centres = min(self.n_references or 1, len(np.unique(rows, axis=0)))
+        centres = KMeans(n_centres, n_init=1, random_state=self.seed).fit(rows).cluster_centers_
+        return self._prepared(centres) if self.metric == "cosine" else np.asarray(centres)
+
+    def _nearest(self, rows: NDArray[np.float64], n_neighbors: int, leave_out: bool) -> NDArray[np.float64]:
+        """Return mean distances (n_subbands, n_rows) to the nearest references, some rows at a time.
+
+        With ``leave_out`` the rows are the references themselves, and none finds itself.
+        """
         n = len(self.references_)
-        means = np.empty(n)
-        n_at_once = max(1, BLOCK_BYTES // (8 * n))
-        for start in range(0, n, n_at_once):
-            rows = np.arange(start, min(start + n_at_once, n))
-            distances = cdist(self.references_[rows], self.references_) / self.density_
-            distances[rows - start, rows] = np.inf
-            means[rows] = _smallest(distances, min(n_neighbors, n - 1)).mean(axis=1)
-        return means
+        nearest = np.empty((self.n_subbands, len(rows)))
+        for part, (start, stop) in enumerate(zip(self.edges_, self.edges_[1:], strict=False)):
+            references = self.references_[:, start:stop]
+            for first in range(0, len(rows), max(1, BLOCK_BYTES // (8 * n))):
+                some = np.arange(first, min(first + max(1, BLOCK_BYTES // (8 * n)), len(rows)))
+                distances = self._from_squared(_squared(rows[some, start:stop], references)) / self.density_[part]
+                if leave_out:
+                    distances[some - first, some] = np.inf
+                nearest[part, some] = _smallest(distances, min(n_neighbors, n - leave_out)).mean(axis=1)
+        return nearest
+
+    def _from_squared(self, squared: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return distances of squared Euclidean ones: of unit vectors, half of it is one less their cosine."""
+        return np.asarray(squared / 2 if self.metric == "cosine" else np.sqrt(squared))
 
     def _score(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        spectra = (time_statistics(windows, self.statistics) - self.mean_) / self.scale_
-        return np.array([self._distance(spectrum) for spectrum in spectra])
+        return np.array([self._distance(row) for row in self._prepared(self._values(windows))])
 
-    def _distance(self, spectrum: NDArray[np.float64]) -> float:
-        offsets = self.references_ - spectrum
-        distances = np.sqrt(np.einsum("rd,rd->r", offsets, offsets, optimize=False)) / self.density_
-        n_neighbors = min(self.n_neighbors, len(distances))
-        return float(_smallest(distances[None], n_neighbors).mean())
+    def _distance(self, row: NDArray[np.float64]) -> float:
+        offsets = self.references_ - row
+        parts = [offsets[:, start:stop] for start, stop in zip(self.edges_, self.edges_[1:], strict=False)]
+        squared = np.stack([np.einsum("rd,rd->r", part, part, optimize=False) for part in parts])
+        distances = self._from_squared(squared) / self.density_
+        return float(_smallest(distances, min(self.n_neighbors, distances.shape[1])).mean())
+
+
+def _squared(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return squared Euclidean distances (n_a, n_b) between rows, by one matrix product: for fitting only."""
+    squared = np.einsum("nd,nd->n", a, a)[:, None] + np.einsum("nd,nd->n", b, b) - 2 * (a @ b.T)
+    return np.asarray(np.maximum(squared, 0))
 
 
 def _smallest(distances: NDArray[np.float64], n: int) -> NDArray[np.float64]:

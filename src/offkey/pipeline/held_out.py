@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey.detectors import Detector
+from offkey.detectors.base import is_cheap, out_of_fold
 from offkey.errors import InputError
 from offkey.progress import track
 from offkey.windows import WindowArray, WindowGrid
@@ -67,14 +68,15 @@ def fit_and_score(
     if "network_" in detector.fitted_state:
         return Fitted(detector, _score_each(detector, windows, range(n)), np.ones(n, bool))
     order = rng.permutation(n)
-    if hold_out == "folds" or (hold_out == "auto" and detector.cross_fit):
-        scores: list[NDArray[np.float64]] = [np.empty(0)] * n
-        for fold in track(np.array_split(order, min(MOST_FOLDS, n)), "cross-fitting", min(MOST_FOLDS, n)):
-            others = np.setdiff1d(order, fold)
-            trained = detector.unfitted().fit(windows.select(others.tolist()))
-            for i, own in zip(fold, _score_each(trained, windows, fold.tolist()), strict=True):
-                scores[i] = own
-        return Fitted(detector.unfitted().fit(windows), scores, np.ones(n, bool))
+    if hold_out == "folds" or (hold_out == "auto" and is_cheap(detector)):
+        import scipy.linalg  # noqa: F401  it has threads of its own, which only what is loaded can be told to leave
+        from threadpoolctl import threadpool_limits
+
+        n_folds = min(MOST_FOLDS, n)
+        with threadpool_limits(1):  # many small matrices: threads would wait for each other most of the time
+            scores = out_of_fold(detector, windows, track(np.array_split(order, n_folds), "cross-fitting", n_folds))
+            fitted = detector.unfitted().fit(windows)
+        return Fitted(fitted, [scores[windows.groups == i] for i in range(n)], np.ones(n, bool))
     n_held_out = min(n // 2, max(math.ceil(0.2 * n), n_wanted))
     is_held_out = np.zeros(n, bool)
     is_held_out[order[:n_held_out]] = True

@@ -13,7 +13,7 @@ from offkey import decisions, detectors, features
 from offkey.bundle import Bundle
 from offkey.decisions import BudgetFit, Calibration, Conformal, EventRules, Threshold
 from offkey.detectors import Detector
-from offkey.errors import BundleError, OffkeyError
+from offkey.errors import BundleError, MissingExtraError, OffkeyError
 from offkey.features import Feature
 from offkey.parameters import Parameterized
 from offkey.pipeline.boundaries import Boundaries, Evidence
@@ -69,19 +69,25 @@ def from_bundle(content: Bundle, own: Sequence[type[Detector]]) -> tuple[dict[st
     ------
     BundleError
         If the bundle needs a class that is not known, or makes no sense.
+    MissingExtraError
+        If what runs its encoder is not installed.
     """
     try:
         return _from_bundle(content, own)
-    except BundleError:
+    except (BundleError, MissingExtraError):
         raise
-    except (ArithmeticError, AttributeError, LookupError, MemoryError, OffkeyError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError, AttributeError, LookupError, MemoryError, OffkeyError, RecursionError, TypeError, ValueError
+    ) as error:  # fmt: skip
         raise BundleError(f"The file is damaged or was not written by offkey ({error!r}). Use a fresh copy.") from error
 
 
 def _from_bundle(content: Bundle, own: Sequence[type[Detector]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    document, unpacker = content.document, Unpacker(content.arrays, content.blobs)
+    document = content.document
     known = _types(detectors, Detector) | {kind.__name__: kind for kind in own}
-    feature = unpacker.unpack(document["features"], _types(features, Feature))
+    front_ends = _types(features, Feature)
+    unpacker = Unpacker(content.arrays, content.blobs, known | front_ends)
+    feature = unpacker.unpack(document["features"], front_ends)
     detector = unpacker.unpack(document["detector"], known)
     boundaries = {str(group): _unpack_boundaries(unpacker, each) for group, each in document["boundaries"].items()}
     parse_pooling(document["params"]["pooling"])

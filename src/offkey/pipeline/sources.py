@@ -22,6 +22,7 @@ __all__ = [
     "Recording",
     "Source",
     "group_key",
+    "known_columns",
     "list_normal",
     "list_recordings",
     "name_groups",
@@ -232,6 +233,23 @@ def name_groups(recordings: Any, columns: Sequence[str]) -> tuple[dict[str, str]
         return {}, notes
     rows = recordings[["path", *known]].to_dict("records")
     return {same_name(row["path"]): group_key({name: row[name] for name in known}, known) for row in rows}, notes
+
+
+def known_columns(recordings: Any) -> dict[str, dict[str, str]]:
+    """Return what a table says of its recordings besides label and split, by column and `same_name`.
+
+    What is no table says nothing; missing values are left out.
+    """
+    columns = [name for name in getattr(recordings, "columns", ()) if name not in ("path", "label", "split")]
+    names = [same_name(path) for path in recordings["path"]] if columns else []
+    return {
+        str(column): {
+            name: str(_plain(value))
+            for name, value in zip(names, recordings[column], strict=True)
+            if not _is_missing(value)
+        }
+        for column in columns
+    }
 
 
 def without(recordings: list[Recording], exclude: Iterable[str | os.PathLike[str]]) -> list[Recording]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -9,19 +10,19 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from offkey.encoders import Encoder
 from offkey.errors import BundleError
 from offkey.networks import Network
 from offkey.parameters import Parameterized
+from offkey.pipeline.estimators import is_estimator, pack_estimator, unpack_estimator
 
 __all__ = ["Packer", "Unpacker"]
-
-MEMBERS = {"tflite": "network.tflite", "keras": "network.keras"}
 
 
 @final
 @dataclass
 class Packer:
-    """Collects arrays and networks while objects become JSON."""
+    """Collects arrays, networks and an encoder while objects become JSON."""
 
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
@@ -53,8 +54,21 @@ class Packer:
             self.arrays[name] = plain
             return {"array": name}
         if isinstance(value, Network):
-            self.blobs |= {MEMBERS["tflite"]: value.tflite, MEMBERS["keras"]: value.keras}
-            return {"network": name}
+            stem = f"network-{len(self.blobs) // 2}"
+            self.blobs |= {f"{stem}.tflite": value.tflite, f"{stem}.keras": value.keras}
+            return {"network": stem}
+        if isinstance(value, Encoder):
+            member = f"encoder.{value.kind}"
+            self.blobs[member] = value.content
+            return {"encoder": member, "sha256": value.sha256} | {
+                key: self.value(f"{name}.{key}", getattr(value, key)) for key in ("patch", "output", "name")
+            }
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
+        if isinstance(value, Parameterized):
+            return {"object": self.pack(name, value)}
+        if is_estimator(value):
+            return {"estimator": pack_estimator(value, self.value, name)}
         raise BundleError(
             f"{name} is a {type(value).__name__}, which a bundle cannot hold. Keep numbers, texts, arrays and networks."
         )
@@ -63,10 +77,11 @@ class Packer:
 @final
 @dataclass(frozen=True)
 class Unpacker:
-    """Makes objects of JSON again."""
+    """Makes objects of JSON again; ``types`` are those that may be within others."""
 
     arrays: Mapping[str, NDArray[Any]]
     blobs: Mapping[str, bytes]
+    types: Mapping[str, type[Parameterized]] = field(default_factory=dict)
 
     def unpack(self, packed: Mapping[str, Any], types: Mapping[str, type[Parameterized]]) -> Any:
         """Return the object that `Packer.pack` packed; only of the named types.
@@ -95,5 +110,13 @@ class Unpacker:
         if isinstance(value, dict):
             if "array" in value:
                 return self.arrays[value["array"]]
-            return Network(self.blobs[MEMBERS["tflite"]], self.blobs[MEMBERS["keras"]])
+            if "encoder" in value:
+                kind = value["encoder"].rpartition(".")[2]
+                told = (value[key] for key in ("output", "name", "sha256"))
+                return Encoder(self.blobs[value["encoder"]], kind, self.value(value["patch"]), *told)
+            if "estimator" in value:
+                return unpack_estimator(value["estimator"], self.value)
+            if "object" in value:
+                return self.unpack(value["object"], self.types)
+            return Network(self.blobs[f"{value['network']}.tflite"], self.blobs[f"{value['network']}.keras"])
         return value
