@@ -1,5 +1,7 @@
-"""The log-mel front end: librosa's numbers, and each frame on its own."""
+"""What every front end promises; and the log-mel front end: librosa's numbers, and each frame on its own."""
 
+import copy
+import pickle
 import warnings
 
 import numpy as np
@@ -41,6 +43,7 @@ parameters = st.fixed_dictionaries(
         "norm": st.sampled_from(["slaney", None]),
         "window": st.sampled_from(["hann", "hamming", "boxcar"]),
         "center": st.booleans(),
+        "floor": st.sampled_from(["max", "add"]),
     }
 )
 
@@ -54,7 +57,8 @@ def librosa_log_mel(signal, feature):
             window=feature.window, center=feature.center, pad_mode="constant", power=feature.power,
             n_mels=feature.n_mels, fmin=feature.fmin, fmax=feature.fmax, htk=feature.htk, norm=feature.norm,
         )  # fmt: skip
-    return (20 / feature.power * np.log10(np.maximum(mel, feature.eps))).T
+    floored = mel + feature.eps if feature.floor == "add" else np.maximum(mel, feature.eps)
+    return (20 / feature.power * np.log10(floored)).T
 
 
 def assert_equals_librosa(signal, feature):
@@ -123,6 +127,30 @@ def test_frames_are_the_same_for_any_blocks_and_alone(params, sizes):
     assert len(whole) == feature.n_frames(signal.shape[1])
 
 
+def test_adding_eps_is_exact_where_it_matters():
+    noise = (SIGNALS["noise"] * np.geomspace(1e-9, 1e-3, RATE)).astype(np.float32)
+    frames = {}
+    for floor in ("max", "add"):
+        feature = LogMel(floor=floor).fit(RATE)
+        frames[floor] = feature.transform(noise[None])[:, :, 0]
+        np.testing.assert_allclose(frames[floor], oracles.log_mel(noise, feature), rtol=0, atol=1e-4)
+    assert np.abs(frames["max"] - frames["add"]).max() > 2.5  # where a mel value is as small as eps
+    np.testing.assert_allclose(frames["max"][-1], frames["add"][-1], rtol=0, atol=1e-4)
+    silence = LogMel(floor="add").fit(RATE).transform(np.zeros((1, 2000), np.float32))
+    np.testing.assert_allclose(silence, 10 * np.log10(np.finfo(np.float64).eps), rtol=1e-6)
+
+
+def test_chosen_channels_are_heard_alone():
+    both = np.stack([SIGNALS["noise"], SIGNALS["tone"]]).astype(np.float32)
+    feature = LogMel(channels=(1,)).fit(RATE)
+    np.testing.assert_array_equal(feature.transform(both), LogMel().fit(RATE).transform(both[1:]))
+    assert feature.frame_shape(2) == (128, 1)
+    assert LogMel(channels=[1, 0]).fit(RATE).frame_shape(3) == (128, 2)
+    assert LogMel(n_mels=20).fit(RATE).frame_shape(3) == (20, 3)
+    with pytest.raises(ShapeError, match="signal of 1 channel"):
+        feature.transform(both[:1])
+
+
 def test_channels_are_independent():
     feature = LogMel().fit(RATE)
     both = feature.transform(np.stack([SIGNALS["noise"], SIGNALS["tone"]]).astype(np.float32))
@@ -133,6 +161,65 @@ def test_channels_are_independent():
 def test_top_db_lifts_what_is_far_below_the_frames_loudest():
     frames = LogMel(top_db=30).fit(RATE).transform(SIGNALS["tone"][None].astype(np.float32))
     np.testing.assert_allclose(frames.max(axis=1) - frames.min(axis=1), 30, atol=1e-4)
+
+
+@pytest.fixture(params=["log-mel", "centred log-mel", pytest.param("embedding", marks=pytest.mark.slow)])
+def front_end(request):
+    """Each front end, not fitted, and the rate it works at."""
+    if request.param == "embedding":
+        return request.getfixturevalue("embedding"), 8000
+    return LogMel(center=request.param.startswith("centred")), RATE
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(0, 6000), max_size=8))
+def test_every_front_end_gives_the_same_frames_for_any_blocks_alone_and_beside_other_channels(front_end, sizes):
+    unfitted, rate = front_end
+    feature = unfitted.unfitted().fit(rate)
+    signal = np.stack([SIGNALS["noise"], SIGNALS["tone"]]).astype(np.float32)
+    whole = frames_of(feature, Clip(signal, rate))
+    assert whole.shape == (feature.n_frames(signal.shape[1]), feature.n_bands_, 2)
+    assert whole.dtype == np.float32
+    framer = Framer(feature, 2)
+    cuts = np.minimum(np.cumsum(sizes), signal.shape[1]) if sizes else []
+    pieces = [framer.push(block) for block in np.split(signal, cuts, axis=1)] + [framer.flush()]
+    np.testing.assert_array_equal(np.concatenate(pieces), whole)
+    padded = np.pad(signal, ((0, 0), (feature.padding, feature.padding)))
+    n = len(whole) // 2
+    alone = feature.transform(padded[1:, n * feature.hop_length : n * feature.hop_length + feature.n_fft])
+    np.testing.assert_array_equal(alone[0], whole[n, :, 1:])
+
+
+def test_every_front_end_is_fitted_to_a_rate_and_travels(front_end):
+    unfitted, rate = front_end
+    with pytest.raises(NotFittedError):
+        unfitted.unfitted().transform(np.zeros((1, 20_000), np.float32))
+    feature = unfitted.unfitted().fit(rate)
+    assert feature.rate_ == rate
+    samples = SIGNALS["noise"][None].astype(np.float32)
+    frames = feature.transform(samples)
+    assert feature.transform(np.zeros((3, feature.n_fft - 1), np.float32)).shape == (0, feature.n_bands_, 3)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(feature)).transform(samples), frames)  # noqa: S301
+    np.testing.assert_array_equal(copy.deepcopy(feature).transform(samples), frames)
+    np.testing.assert_array_equal(feature.unfitted().fit(rate).transform(samples), frames)
+    for absurd in (np.zeros(RATE), np.full(RATE, 1e9), np.full(RATE, 1e-40)):
+        assert np.isfinite(feature.transform(absurd[None].astype(np.float32))).all()
+
+
+def test_eps_can_be_added_as_in_the_baseline_of_2020():
+    feature = LogMel(floor="add", eps=0.1, power=1.0).fit(RATE)
+    for name in ("noise", "tone", "silence"):
+        samples = SIGNALS[name].astype(np.float32)
+        np.testing.assert_allclose(
+            feature.transform(samples[None])[:, :, 0], oracles.log_mel(samples, feature), rtol=0, atol=1e-4
+        )
+
+
+def test_triangles_over_mel_have_straight_sides_there():
+    bank = mel_filter_bank(RATE, 512, 64, 125.0, 7500.0, htk=True, norm=None, triangles="mel")
+    np.testing.assert_allclose(bank, oracles.triangles_over_mel(RATE, 512, 64, 125.0, 7500.0), rtol=0, atol=1e-6)
+    over_hz = mel_filter_bank(RATE, 512, 64, 125.0, 7500.0, htk=True, norm=None)
+    assert np.abs(bank - over_hz).max() > 1e-3
 
 
 def test_too_short_signals_give_no_frame():
@@ -156,7 +243,8 @@ def test_samples_and_frames_of_windows_fit_together():
     [
         {"n_fft": 1}, {"hop_length": 0}, {"hop_length": 2000}, {"win_length": 2000}, {"n_mels": 0}, {"fmin": -1.0},
         {"fmax": 9000.0}, {"fmin": 5000.0, "fmax": 4000.0}, {"power": 0.0}, {"eps": 0.0}, {"norm": "l2"},
-        {"top_db": -3.0}, {"window": "nope"},
+        {"top_db": -3.0}, {"window": "nope"}, {"floor": "min"}, {"channels": ()}, {"channels": (0, 0)},
+        {"channels": (-1,)}, {"channels": (0.5,)}, {"triangles": "bark"},
     ],
 )  # fmt: skip
 def test_parameters_that_make_no_sense_are_refused(params):

@@ -1,6 +1,10 @@
 """Contexts, training and conversion of networks."""
 
 import _thread
+import importlib.util
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -26,7 +30,7 @@ def test_groups_hold_each_context_once_and_have_one_shape(n_contexts, seed):
     contexts = Contexts(FRAMES, SEGMENTS, 5)
     rng = None if seed is None else np.random.default_rng(seed)
     seen, shapes, sizes = [], set(), []
-    for frames, starts in contexts.groups(n_contexts, rng):
+    for frames, starts, _ in contexts.groups(n_contexts, rng):
         shapes.add(frames.shape)
         sizes.append(len(starts))
         for start in starts:
@@ -40,12 +44,38 @@ def test_groups_hold_each_context_once_and_have_one_shape(n_contexts, seed):
     assert all(n_contexts <= size <= n_contexts + 64 for size in sizes[:-1])
 
 
+@pytest.mark.parametrize("hop", [3, 40, 400])
+@pytest.mark.parametrize("n_contexts", [1, 7, 1000])
+def test_contexts_at_a_hop_keep_their_class_and_reach_the_last_frame(hop, n_contexts):
+    contexts = Contexts(FRAMES, SEGMENTS, 5, hop, labels=(2, 0, 1))
+    seen, shapes = [], set()
+    for frames, starts, labels in contexts.groups(n_contexts, np.random.default_rng(0)):
+        shapes.add(frames.shape)
+        for start, label in zip(starts, labels, strict=True):
+            first = int(frames[start, 0] // 2)
+            np.testing.assert_array_equal(frames[start : start + 5], FRAMES[first : first + 5])
+            seen.append((first, int(label)))
+    expected = [(first, 2) for first in sorted({*range(0, 196, hop), 195})]
+    expected += [(first, 1) for first in sorted({*range(203, 346, hop), 345})]
+    assert sorted(seen) == sorted(expected)
+    assert len(contexts) == len(seen)
+    assert len(shapes) == 1
+
+
+def test_moments_are_of_the_frames_in_segments():
+    frames = np.random.default_rng(0).normal([-50, 3], [1, 1e-3], (10_000, 2)).astype(np.float32)
+    mean, variance = Contexts(frames, ((0, 9000), (9500, 10_000)), 5).moments()
+    used = np.concatenate([frames[:9000], frames[9500:]]).astype(float)
+    np.testing.assert_allclose(mean, used.mean(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(variance, used.var(axis=0), rtol=1e-6)
+
+
 def test_groups_are_shuffled_and_repeat_with_the_seed():
     contexts = Contexts(FRAMES, SEGMENTS, 5)
 
     def order(seed):
         rng = np.random.default_rng(seed)
-        return [int(f[s, 0]) for f, starts in contexts.groups(1000, rng) for s in starts]
+        return [int(f[s, 0]) for f, starts, _ in contexts.groups(1000, rng) for s in starts]
 
     assert order(0) == order(0)
     assert order(0) != order(1)
@@ -81,6 +111,40 @@ def test_training_repeats_with_the_seed_and_learns(normal_windows):
 
 
 @pytest.mark.slow
+def test_the_plain_path_trains_as_the_compiled_one(normal_windows, monkeypatch):
+    pytest.importorskip("tensorflow")
+    settings = {"units": (16,), "bottleneck": 4, "epochs": 4, "batch_size": 64, "score": "mse", "validation": 0.2}
+    compiled = Autoencoder(**settings).fit(normal_windows)
+    monkeypatch.setattr(training, "_compiled", training._plain)
+    plain = Autoencoder(**settings).fit(normal_windows)
+    np.testing.assert_allclose(plain.loss_, compiled.loss_, rtol=1e-4)
+    np.testing.assert_allclose(plain.validation_loss_, compiled.validation_loss_, rtol=1e-4)
+
+
+ON_JAX = """
+import numpy as np
+from offkey.detectors import Classifier
+windows = np.random.default_rng(0).normal(-50, 1, (40, 12, 16, 1)).astype(np.float32)
+windows[::2, :, :4] += 6
+detector = Classifier(context=8, hop=4, embedding=8, n_subclusters=2, epochs=3)
+detector.fit(windows, {"section": np.arange(40) % 2})
+import keras
+assert keras.backend.backend() == "jax"
+assert np.isfinite(detector.anomaly_score(windows)).all()
+assert detector.loss_[-1] < detector.loss_[0]
+"""
+
+
+@pytest.mark.slow
+def test_a_classifier_trains_on_jax_and_is_converted_by_tensorflow():
+    pytest.importorskip("tensorflow")
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("jax is not installed")
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    subprocess.run([sys.executable, "-c", ON_JAX], env=environment, check=True)
+
+
+@pytest.mark.slow
 def test_early_stopping_keeps_the_best_epoch(normal_windows):
     pytest.importorskip("tensorflow")
     detector = Autoencoder(
@@ -96,7 +160,9 @@ def test_early_stopping_keeps_the_best_epoch(normal_windows):
     losses = detector.validation_loss_
     assert len(losses) == np.argmin(losses) + 1 + 3
     held_out = Contexts.of(normal_windows, 5).split(0.3, 0)[1]
-    rows = np.concatenate([f[s[:, None] + np.arange(5)].reshape(len(s), -1) for f, s in held_out.groups(10_000, None)])
+    rows = np.concatenate(
+        [f[s[:, None] + np.arange(5)].reshape(len(s), -1) for f, s, _ in held_out.groups(10_000, None)]
+    )
     loss = np.mean((rows - detector.network_(rows)) ** 2)
     assert loss == pytest.approx(losses.min(), rel=1e-3)
 
@@ -142,5 +208,5 @@ def test_nothing_to_train_on_is_an_error():
     pytest.importorskip("tensorflow")
     with pytest.raises(TrainingError, match="as long as one context"):
         training.train(
-            None, Contexts(FRAMES, ((0, 3),), 5), lambda x: (x, x), epochs=1, batch_size=8, learning_rate=1e-3
+            None, Contexts(FRAMES, ((0, 3),), 5), lambda x, _: (x, x), epochs=1, batch_size=8, learning_rate=1e-3
         )

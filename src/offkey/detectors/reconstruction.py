@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector, Windows, batches, groups_of, mahalanobis, whitening
+from offkey.detectors.base import Detector, groups_of
 from offkey.errors import InputError, ShapeError
 from offkey.networks import Contexts, Network, dense_autoencoder, train
+from offkey.statistics import Windows, batches, mahalanobis, whitening
+from offkey.windows import WindowArray
 
 __all__ = ["Autoencoder", "InterpolationAutoencoder"]
 
-SCORES = ("mse", "mahalanobis")
+BY_DOMAIN = ("selective-mahalanobis", "row-mahalanobis")
+SCORES = ("mse", "mahalanobis", *BY_DOMAIN)
 LARGEST_FRAME_VALUE = 1e30
+CONTEXTS_AT_ONCE = 64
 N_COMPARED = 512
 """Contexts on which a converted network is compared with the trained one."""
 
@@ -38,6 +42,7 @@ class FrameNetwork(Detector):
         validation: float = 0.0,
         patience: int | None = None,
         score: str = "mahalanobis",
+        domain_column: str = "domain",
         seed: int = 0,
     ) -> None:
         self.context = context
@@ -50,6 +55,7 @@ class FrameNetwork(Detector):
         self.validation = validation
         self.patience = patience
         self.score = score
+        self.domain_column = domain_column
         self.seed = seed
 
     @abstractmethod
@@ -91,7 +97,7 @@ class FrameNetwork(Detector):
         history = train(
             model,
             contexts,
-            self._inputs_and_targets,
+            lambda each, _: self._inputs_and_targets(each),
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -106,17 +112,56 @@ class FrameNetwork(Detector):
         if self.score == "mahalanobis":
             residuals = [self._mean_residuals(batch) for batch in batches(windows)]
             self.residual_mean_, self.residual_whitening_ = whitening(np.concatenate(residuals), groups_of(windows))
+        elif self.score in BY_DOMAIN:
+            self._fit_domains(windows)
+
+    @final
+    def _fit_domains(self, windows: Windows) -> None:
+        """Learn how residual rows scatter in each domain, from every context of its recordings once."""
+        contexts = Contexts.of(windows, self.context_)
+        known = windows.known if isinstance(windows, WindowArray) else {}
+        missing = (
+            f"Nothing tells the {self.domain_column} of the recordings (a table with that column would): "
+            "their residuals have one covariance."
+        )
+        domains = np.array(known.get(self.domain_column, [""] * len(contexts.segments)), np.str_)
+        self.notes_ = [] if any(domains) else [missing]
+        has_context = [stop - start >= contexts.size for start, stop in contexts.segments]
+        self.domains_ = np.unique(domains[has_context])
+        self.domain_whitening_ = np.stack(
+            [_row_whitening(self._rows(contexts, np.flatnonzero(domains == each))) for each in self.domains_]
+        )
+
+    @final
+    def _rows(self, contexts: Contexts, chosen: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:
+        """Yield the residual rows (n, n_bands * n_channels) of chosen segments, piece by piece."""
+        for start, stop in (contexts.segments[i] for i in chosen):
+            for first in range(start, stop - contexts.size + 1, CONTEXTS_AT_ONCE):
+                last = min(first + CONTEXTS_AT_ONCE + contexts.size - 1, stop)
+                residuals = self._residuals(contexts.frames[first:last])
+                yield residuals.reshape(-1, residuals.shape[-1])
 
     @final
     def _some_inputs(self, contexts: Contexts) -> NDArray[np.float32]:
-        frames, starts = next(contexts.groups(N_COMPARED, np.random.default_rng(self.seed)))
+        frames, starts, _ = next(contexts.groups(N_COMPARED, np.random.default_rng(self.seed)))
         return np.asarray(frames[starts[:, None] + np.arange(contexts.size)])
 
     @final
     def _score(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         if self.score == "mse":
             return np.array([np.square(self._residuals(window)).mean() for window in windows])
+        if self.score in BY_DOMAIN:
+            return np.array([self._by_domain(self._residuals(window)).min() for window in windows])
         return mahalanobis(self._mean_residuals(windows), self.residual_mean_, self.residual_whitening_)
+
+    @final
+    def _by_domain(self, residuals: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return squared Mahalanobis distances (n_domains,) of a window's residual rows, or of their mean."""
+        rows = residuals.reshape(-1, residuals.shape[-1])
+        if self.score == "selective-mahalanobis":
+            rows = rows.mean(axis=0, keepdims=True)
+        centre = np.zeros(rows.shape[1])
+        return np.array([np.square(mahalanobis(rows, centre, each)).mean() for each in self.domain_whitening_])
 
     @final
     def _mean_residuals(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -159,6 +204,14 @@ class Autoencoder(FrameNetwork):
         ``"mse"``: mean squared error over the window, as in the baseline. ``"mahalanobis"``: Mahalanobis distance of
         the window's mean residual spectrum from those of the training windows, with a Ledoit-Wolf covariance (after the
         "selective Mahalanobis" of the DCASE 2023 baseline; Harada et al. 2023, arXiv 2303.00455).
+        ``"row-mahalanobis"``: mean of the squared Mahalanobis distances of the window's residual rows (a row is the
+        residual of one frame of one context) from zero, by the covariance of the training rows of a domain; the
+        smallest over the domains. ``"selective-mahalanobis"``: the same of the window's mean row, which is what that
+        baseline computes. A singular covariance (fewer rows than bands, or bands that do not change) gets a ridge of
+        1e-9 of its mean variance, so that its domain is hardly ever the nearest; others get none.
+    domain_column : str
+        Column of the recordings table that tells the domains, such as source and target; recordings without a value
+        are a domain of their own. Where there is no such column all are one.
     seed : int
         Of initial weights and shuffling.
 
@@ -224,7 +277,7 @@ class InterpolationAutoencoder(FrameNetwork):
     ----------
     context : int
         Consecutive frames, an odd number of at least 3: the centre one is predicted from the others.
-    units, bottleneck, batch_norm, epochs, batch_size, learning_rate, validation, patience, score, seed
+    units, bottleneck, batch_norm, epochs, batch_size, learning_rate, validation, patience, score, domain_column, seed
         As for `Autoencoder`.
 
     Attributes
@@ -256,6 +309,24 @@ class InterpolationAutoencoder(FrameNetwork):
 
         others = keras.ops.concatenate([contexts[:, :centre], contexts[:, centre + 1 :]], axis=1)
         return _flat(others), contexts[:, centre]
+
+
+def _row_whitening(pieces: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return W (d, d), where W'W is the inverse covariance of rows that come in pieces (n, d), at least one.
+
+    The covariance is added up piece by piece (Chan, Golub and LeVeque 1983, "Algorithms for computing the sample
+    variance"), and gets a ridge only if it is singular.
+    """
+    n, mean, scatter = 0, np.float64(0), np.float64(0)
+    for rows in pieces:
+        centre = rows.mean(axis=0)
+        centred, step, n = rows - centre, centre - mean, n + len(rows)
+        mean = mean + step * (len(rows) / n)
+        scatter = scatter + centred.T @ centred + np.outer(step, step) * (len(rows) * (n - len(rows)) / n)
+    variances, directions = np.linalg.eigh(scatter / max(n - 1, 1))
+    if variances[0] <= variances[-1] * len(variances) * np.finfo(np.float64).eps:
+        variances += max(1e-9 * variances.mean(), 1e-12)
+    return np.ascontiguousarray((directions / np.sqrt(variances)).T)
 
 
 def _flat(contexts: Any) -> Any:

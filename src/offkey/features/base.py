@@ -19,12 +19,14 @@ class Feature(Parameterized, ABC):
     """A front end: samples to frames, bound to a rate by `fit`.
 
     Frames start every ``hop_length`` samples and are ``n_fft`` samples long. `transform` never pads; with ``center``
-    the `Framer` puts ``n_fft // 2`` zeros before and behind the signal, as librosa does.
+    the `Framer` puts ``n_fft // 2`` zeros before and behind the signal, as librosa does. A front end that works at one
+    rate only names it in ``rate``.
     """
 
     n_fft: int
     hop_length: int
     center: bool
+    rate: int | None = None
 
     @abstractmethod
     def fit(self, rate: int) -> Self:
@@ -36,6 +38,17 @@ class Feature(Parameterized, ABC):
 
         The frames do not depend on what else is in the array.
         """
+
+    def frame_shape(self, n_channels: int) -> tuple[int, int]:
+        """Return the bands and channels of the frames of a signal with ``n_channels`` channels.
+
+        Raises
+        ------
+        ShapeError
+            If the front end needs other channels.
+        """
+        n_bands, n_frame_channels = self.transform(np.zeros((n_channels, 0), np.float32)).shape[1:]
+        return n_bands, n_frame_channels
 
     @property
     def padding(self) -> int:

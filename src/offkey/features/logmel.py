@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.errors import InputError
+from offkey.errors import InputError, ShapeError
 from offkey.features.base import Feature
 
 __all__ = ["LogMel", "hz_to_mel", "mel_filter_bank", "mel_to_hz"]
@@ -21,6 +22,9 @@ FRAMES_AT_ONCE = 320
 """Frames transformed at once: many enough that calls cost little, few enough for the processor's cache."""
 
 MOST_WORKSPACES = 8
+
+FLOORS = {"max": np.maximum, "add": np.add}
+"""How the smallest value enters. A sum is rounded by 3e-7 dB at most."""
 
 FAINT = 1e-6
 """Frames with a band fainter than this part of the power of their loudest are transformed in double precision, as
@@ -33,7 +37,8 @@ class LogMel(Feature):
     """Log-mel spectrogram in decibels, with librosa's parameter names and numbers.
 
     ``20 / power * log10(max(mel, eps))``, where ``mel`` is ``librosa.feature.melspectrogram``: the formula of the DCASE
-    Task 2 baselines since 2021 (https://github.com/y-kawagu/dcase2021_task2_baseline_ae).
+    Task 2 baselines since 2021 (https://github.com/y-kawagu/dcase2021_task2_baseline_ae); with ``floor="add"``
+    ``20 / power * log10(mel + eps)``, that of 2020 (https://github.com/y-kawagu/dcase2020_task2_baseline).
 
     Parameters
     ----------
@@ -58,6 +63,12 @@ class LogMel(Feature):
         Whether mel filters have constant area.
     eps : float
         Smallest mel value.
+    floor : {"max", "add"}
+        How ``eps`` keeps silence finite: lower mel values are raised to it, or it is added to all.
+    channels : sequence of int, optional
+        Channels of the signal that are heard, such as ``(0,)`` for the first of a stereo recording; all if not given.
+    triangles : {"hz", "mel"}
+        Whether mel filters are triangles over hertz, as librosa's, or over mel, as those of TensorFlow, Kaldi and HTK.
     top_db : float, optional
         Raise everything below the loudest value of each frame less ``top_db`` to that. Off by default. librosa's
         own clips by the loudest value of the whole clip, so that a frame's value depends on the others.
@@ -102,6 +113,9 @@ class LogMel(Feature):
         htk: bool = False,
         norm: str | None = "slaney",
         eps: float = float(np.finfo(np.float64).eps),
+        floor: str = "max",
+        channels: Sequence[int] | None = None,
+        triangles: str = "hz",
         top_db: float | None = None,
     ) -> None:
         self.n_fft = n_fft
@@ -116,6 +130,9 @@ class LogMel(Feature):
         self.htk = htk
         self.norm = norm
         self.eps = eps
+        self.floor = floor
+        self.channels = channels
+        self.triangles = triangles
         self.top_db = top_db
 
     def fit(self, rate: int) -> Self:
@@ -134,7 +151,7 @@ class LogMel(Feature):
         self.n_bands_ = self.n_mels
         self.window_ = _padded_window(self.window, self.win_length or self.n_fft, self.n_fft)
         self.filter_bank_ = mel_filter_bank(
-            rate, self.n_fft, self.n_mels, self.fmin, fmax, htk=self.htk, norm=self.norm
+            rate, self.n_fft, self.n_mels, self.fmin, fmax, htk=self.htk, norm=self.norm, triangles=self.triangles
         )
         self.band_hz_ = _mel_points(self.n_mels, self.fmin, fmax, self.htk)[1:-1]
         n_empty = self.n_empty_bands_ = int((self.filter_bank_.max(axis=1) == 0).sum())
@@ -163,6 +180,10 @@ class LogMel(Feature):
             <= rate / 2,
             f"power={self.power}: above 0": not self.power > 0,
             f"eps={self.eps}: above 1e-37": not self.eps > 1e-37,
+            f"floor={self.floor!r}: 'max' or 'add'": self.floor not in FLOORS,
+            f"channels={self.channels!r}: None or some numbers from 0, each once,": self.channels is not None
+            and not _are_channels(self.channels),
+            f"triangles={self.triangles!r}: 'hz' or 'mel'": self.triangles not in ("hz", "mel"),
             f"norm={self.norm!r}: 'slaney' or None": self.norm not in ("slaney", None),
             f"top_db={self.top_db}: None or above 0": self.top_db is not None and not self.top_db > 0,
         }
@@ -171,8 +192,23 @@ class LogMel(Feature):
                 raise InputError(f"LogMel was given {rule} is needed. Change that parameter.")
 
     def transform(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Turn samples (n_channels, n_samples) into decibels (n_frames, n_mels, n_channels); never pads."""
+        """Turn samples (n_channels, n_samples) into decibels (n_frames, n_mels, n_channels); never pads.
+
+        With ``channels`` the frames have as many channels as are named there.
+
+        Raises
+        ------
+        ShapeError
+            If one of ``channels`` is not there.
+        """
         self._require_fitted()
+        if self.channels is not None:
+            if max(self.channels) >= len(samples):
+                raise ShapeError(
+                    f"A signal of {len(samples)} channel(s) was given to LogMel(channels={tuple(self.channels)}). "
+                    "Channels are counted from 0; name others."
+                )
+            samples = samples[list(self.channels)]
         n_frames = max(0, 1 + (samples.shape[1] - self.n_fft) // self.hop_length)
         decibels = np.empty((n_frames, self.n_mels, len(samples)), np.float32)
         if n_frames:
@@ -194,7 +230,7 @@ class LogMel(Feature):
             faint = np.flatnonzero(self._is_faint(spectrum, bands))
             if len(faint):
                 bands[:, faint] = self._sparse_bank @ self._spectrum(frames[some][faint], self.window_)
-            np.maximum(bands, np.float32(self.eps), out=bands)
+            FLOORS[self.floor](bands, np.float32(self.eps), out=bands)
             np.log10(bands, out=bands)
             np.multiply(bands.T, np.float32(20 / self.power), out=decibels[some])
 
@@ -277,15 +313,20 @@ def mel_filter_bank(
     *,
     htk: bool = False,
     norm: str | None = "slaney",
+    triangles: str = "hz",
 ) -> NDArray[np.float32]:
     """Return triangular filters (n_mels, 1 + n_fft // 2), equal to ``librosa.filters.mel``.
 
-    Slaney's Auditory Toolbox (1998): corners equally spaced in mel, each filter of area 2 / bandwidth.
+    Slaney's Auditory Toolbox (1998): corners equally spaced in mel, each filter of area 2 / bandwidth. With
+    ``triangles="mel"`` the sides are straight over mel, equal to ``tf.signal.linear_to_mel_weight_matrix``.
     """
     line_hz = np.fft.rfftfreq(n_fft, 1 / rate)
     corners = _mel_points(n_mels, fmin, fmax, htk)
-    widths = np.diff(corners)
-    distances = corners[:, None] - line_hz
+    points, lines = corners, np.asarray(line_hz, np.float64)
+    if triangles == "mel":
+        points, lines = hz_to_mel(corners, htk), hz_to_mel(lines, htk)
+    widths = np.diff(points)
+    distances = points[:, None] - lines
     rising = -distances[:-2] / widths[:-1, None]
     falling = distances[2:] / widths[1:, None]
     bank = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
@@ -319,6 +360,10 @@ def mel_to_hz(mel: NDArray[np.float64], htk: bool = False) -> NDArray[np.float64
     if htk:
         return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
     return np.where(mel >= _BREAK_MEL, _BREAK_HZ * np.exp(_LOG_STEP * (mel - _BREAK_MEL)), _LINEAR_HZ * mel)
+
+
+def _are_channels(channels: Sequence[int]) -> bool:
+    return 0 < len(set(channels)) == len(channels) and all(isinstance(each, int) and each >= 0 for each in channels)
 
 
 def _padded_window(name: str, win_length: int, n_fft: int) -> NDArray[np.float64]:

@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
-from offkey.errors import MissingExtraError
+from offkey.extras import import_keras
 
 __all__ = ["dense_autoencoder", "import_keras"]
-
-
-def import_keras() -> Any:
-    """Import Keras on TensorFlow, quietly.
-
-    Raises
-    ------
-    MissingExtraError
-        If TensorFlow is not installed.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    try:
-        import keras
-        import tensorflow  # noqa: F401  Keras would name its backend, not the package to install
-    except ImportError as error:
-        raise MissingExtraError("TensorFlow", "tensorflow", "Training a network") from error
-    return keras
 
 
 def dense_autoencoder(
