@@ -7,8 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from offkey.datasets.dcase import is_dcase2020, read_dcase2020
+from offkey.datasets.dcase import read_dcase
+from offkey.datasets.dcase_names import is_dcase, parse_name
+from offkey.datasets.mimii import is_mimii, read_mimii
 from offkey.datasets.table import make_table, read_table
+from offkey.datasets.toyadmos import is_toyadmos, read_toyadmos
 from offkey.errors import InputError
 from offkey.signals import find
 
@@ -18,9 +21,9 @@ _LABELS = {"normal": 0, "abnormal": 1, "anomaly": 1, "anomalies": 1, "anomalous"
 
 
 def read_labelled(path: str | os.PathLike[str]) -> Any:
-    """Read labelled recordings: a CSV table, folders ``normal`` and ``anomaly``, or DCASE 2020 names.
+    """Read labelled recordings: a CSV table, folders ``normal`` and ``anomaly``, DCASE Task 2, MIMII or ToyADMOS.
 
-    Folders of those names outrank the names of the files in them.
+    Folders named ``normal`` and ``anomaly`` outrank the names of the files in them.
 
     Raises
     ------
@@ -33,8 +36,13 @@ def read_labelled(path: str | os.PathLike[str]) -> Any:
     if not source.is_dir():
         raise InputError(f"{path}: is neither a folder nor a .csv table. Give labelled recordings.")
     files = find(source)
-    if not any(_labels_of(file, source) for file in files) and any(map(is_dcase2020, files)):
-        return read_dcase2020(source)
+    labelled = [file for file in files if _labels_of(file, source)]
+    if labelled and all(map(is_mimii, labelled)):
+        return read_mimii(source)
+    if any(map(is_toyadmos, files)):
+        return read_toyadmos(source)
+    if not labelled and any(map(is_dcase, files)):
+        return read_dcase(source)
     return read_normal_and_abnormal(source)
 
 
@@ -57,7 +65,7 @@ def read_normal_and_abnormal(path: str | os.PathLike[str]) -> Any:
     if all(row["label"] is None for row in rows):
         raise InputError(
             f"{path}: holds no labelled recordings. Put them into folders named 'normal' and 'anomaly', give them "
-            "DCASE 2020 names (normal_id_00_00000000.wav), or write a CSV with the columns path and label."
+            "DCASE names (normal_id_00_00000000.wav), or write a CSV with the columns path and label."
         )
     return make_table(rows)
 
@@ -65,7 +73,9 @@ def read_normal_and_abnormal(path: str | os.PathLike[str]) -> Any:
 def is_named_anomaly(path: str | os.PathLike[str]) -> bool:
     """Say whether a file's name or its folder's says that it is an anomaly."""
     file = Path(path)
-    return file.stem.startswith("anomaly_") or _LABELS.get(file.parent.name.lower()) == 1
+    name = parse_name(file)
+    is_named = file.stem.startswith("anomaly_") or (name is not None and name.label == 1)
+    return is_named or file.parent.name == "AnomalousSound_IND" or _LABELS.get(file.parent.name.lower()) == 1
 
 
 def _labels_of(file: Path, root: Path) -> set[int]:

@@ -11,7 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from offkey.errors import InputError, ShapeError
 
-__all__ = ["Confusion", "auc", "bootstrap_interval", "confusion", "partial_auc", "roc_curve", "wilson_interval"]
+__all__ = [
+    "Confusion",
+    "auc",
+    "bootstrap_interval",
+    "confusion",
+    "jackknife_interval",
+    "partial_auc",
+    "roc_curve",
+    "wilson_interval",
+]
 
 
 def roc_curve(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -171,6 +180,40 @@ def bootstrap_interval(
         figures.append(metric(drawn_labels, values[drawn]))
     low, high = np.quantile(figures, [0.5 - confidence / 2, 0.5 + confidence / 2])
     return float(low), float(high)
+
+
+def jackknife_interval(estimate: float, left_out: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the jackknife interval of a figure between 0 and 1, from that figure without each recording.
+
+    Half of it is the standard error of the pseudo-values ``n * estimate - (n - 1) * left_out`` times Student's t:
+    Mesaros et al. 2019, "Sound event detection in the DCASE 2017 challenge", section IV. They put it around the mean of
+    the pseudo-values, here it lies around the figure: the partial AUC is not smooth, and its pseudo-values correct
+    twice too much (on 400 sets of 2 x 100 normal draws around .602: figure .607, their mean .597; the interval covers
+    .93 around the figure, .90 around their mean). It has no width where no single recording matters, as with
+    perfect separation.
+
+    Parameters
+    ----------
+    estimate : float
+        The figure of all recordings.
+    left_out : array, shape (n,)
+        The figure without each recording; (nan, nan) is returned if n < 2 or one of them is NaN.
+
+    Examples
+    --------
+    >>> low, high = jackknife_interval(0.5, [0.4, 0.5, 0.6])
+    >>> round(low, 3), round(high, 3)
+    (0.003, 0.997)
+    """
+    without = np.asarray(left_out, np.float64)
+    n = len(without)
+    if n < 2 or np.isnan(without).any():
+        return float("nan"), float("nan")
+    from scipy.special import stdtrit
+
+    pseudo = n * estimate - (n - 1) * without
+    half = float(stdtrit(n - 1, 0.5 + confidence / 2)) * float(pseudo.std(ddof=1)) / n**0.5
+    return max(0.0, estimate - half), min(1.0, estimate + half)
 
 
 def _area(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
