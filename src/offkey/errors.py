@@ -9,6 +9,7 @@
     │   └── ShapeError                   an array has another shape than the one that is needed
     ├── NotFittedError (ValueError, AttributeError)
     ├── BundleError (ValueError)         a bundle is damaged, unknown or too new
+    ├── DownloadError (RuntimeError)     an archive cannot be had, or is not what it states
     ├── TrainingError (RuntimeError)     a network did not train, or its conversion is not exact
     └── MissingExtraError (ImportError)  an optional dependency is not installed
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 __all__ = [
     "BundleError",
+    "DownloadError",
     "InjectionError",
     "InputError",
     "MissingExtraError",
@@ -72,6 +74,10 @@ class NotFittedError(OffkeyError, ValueError, AttributeError):
 
 class BundleError(OffkeyError, ValueError):
     """A bundle is damaged, of an unknown kind, or from a newer offkey."""
+
+
+class DownloadError(OffkeyError, RuntimeError):
+    """An archive cannot be had, or what comes is not what it states."""
 
 
 class TrainingError(OffkeyError, RuntimeError):
