@@ -36,6 +36,7 @@ bench: $(DONE)  ## Speed and quality beside other tools (minutes; results in ben
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/states.py
 	$(BIN)/python benchmarks/thresholds.py
 	$(BIN)/python benchmarks/budgets.py
 	$(BIN)/python benchmarks/sensitivity.py

@@ -10,7 +10,14 @@ from hypothesis import HealthCheck, settings
 from offkey import Clip, Pipeline
 from offkey.datasets import simulate_clip
 from offkey.decisions import Conformal
-from offkey.detectors import Autoencoder, InterpolationAutoencoder
+from offkey.detectors import (
+    Autoencoder,
+    Classifier,
+    ConvolutionalAutoencoder,
+    Gaussian,
+    InterpolationAutoencoder,
+)
+from offkey.features import Embedding, LogMel
 
 settings.register_profile(
     "offkey", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -18,7 +25,10 @@ settings.register_profile(
 settings.load_profile("offkey")
 
 DATA = Path(os.environ.get("OFFKEY_DATA", Path(__file__).parents[2] / "shared" / "data"))
+BY_DOMAIN = {Autoencoder: "selective-mahalanobis", InterpolationAutoencoder: "row-mahalanobis"}
 SMALL_NETWORK = {"units": (16, 16), "bottleneck": 4, "epochs": 60, "batch_size": 64, "learning_rate": 1e-2}
+SMALL_CONVOLUTIONAL = {"piece": 8, "hop": 4, "filters": (8,), "bottleneck": 8, "epochs": 20}
+SMALL_CLASSIFIER = {"context": 8, "hop": 4, "embedding": 16, "n_subclusters": 4, "epochs": 6}
 
 
 def pytest_collection_modifyitems(items):
@@ -71,6 +81,47 @@ def network_pipeline(pump_clips) -> Pipeline:
 
 
 @pytest.fixture(scope="session")
+def encoder_files(tmp_path_factory) -> dict[str, Path]:
+    """A small untrained encoder, (n, 10, 16) log-mel patches to (n, 6), as a Keras and as a LiteRT file."""
+    pytest.importorskip("tensorflow")
+    import keras
+
+    inputs = keras.Input((10, 16))
+    hidden = keras.layers.Conv1D(8, 3, activation="tanh", kernel_initializer=keras.initializers.GlorotUniform(1))(
+        inputs
+    )
+    hidden = keras.layers.GlobalAveragePooling1D()(hidden)
+    outputs = keras.layers.Dense(6, kernel_initializer=keras.initializers.GlorotUniform(2))(hidden)
+    model = keras.Model(inputs, outputs)
+    folder = tmp_path_factory.mktemp("encoders")
+    files = {"keras": folder / "small.keras", "tflite": folder / "small.tflite"}
+    model.save(files["keras"])
+    model.export(files["tflite"], format="litert", verbose=False)
+    return files
+
+
+@pytest.fixture(scope="session")
+def embedding(encoder_files) -> Embedding:
+    """Patches of 10 frames, 5 apart, for 8 kHz."""
+    front_end = LogMel(n_fft=256, hop_length=128, n_mels=16)
+    return Embedding(
+        encoder_files["tflite"], 8000, n_fft=front_end.n_samples(10), hop_length=640, front_end=front_end,
+        input_scale=0.02, input_offset=1.0,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def embedding_pipeline(embedding, pump_clips) -> Pipeline:
+    return Pipeline(Gaussian(), embedding, window_s=0.5, threshold=Conformal(0.1)).fit(pump_clips)
+
+
+@pytest.fixture(scope="session")
+def classifier_pipeline(pump_clips) -> Pipeline:
+    pytest.importorskip("tensorflow")
+    return Pipeline(Classifier(**SMALL_CLASSIFIER), window_s=0.5, threshold=Conformal(0.1)).fit(pump_clips)
+
+
+@pytest.fixture(scope="session")
 def normal_windows() -> np.ndarray:
     """60 windows of 12 frames, 10 bands and 2 channels, with structure across bands."""
     rng = np.random.default_rng(1)
@@ -81,10 +132,18 @@ def normal_windows() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def fitted_networks(normal_windows):
-    """One fitted network of each kind and each way to score."""
+    """One fitted network of each kind for each way to score; those by domain once each."""
     pytest.importorskip("tensorflow")
-    return {
+    dense = {
         f"{kind.__name__}-{score}": kind(**SMALL_NETWORK, score=score).fit(normal_windows)
         for kind in (Autoencoder, InterpolationAutoencoder)
-        for score in ("mse", "mahalanobis")
+        for score in ("mse", "mahalanobis", BY_DOMAIN[kind])
     }
+    images = {}
+    convolutional = ConvolutionalAutoencoder(**SMALL_CONVOLUTIONAL, score="mahalanobis").fit(normal_windows)
+    classifier = Classifier(**SMALL_CLASSIFIER, n_pseudo_classes=3).fit(normal_windows)
+    for fitted, scores in ((convolutional, ("mse", "mahalanobis")), (classifier, ("neighbors", "softmax"))):
+        for score in scores:
+            copy = fitted.unfitted().set_params(score=score).restore(fitted.fitted_state)
+            images[f"{type(fitted).__name__}-{score}"] = copy
+    return dense | images

@@ -1,5 +1,6 @@
 """The command line: what it prints, writes and returns."""
 
+import hashlib
 import io
 import json
 import os
@@ -15,9 +16,11 @@ import pytest
 
 from offkey import Clip, write
 from offkey.cli import app
-from offkey.cli.options import detector_class, make_detector, parse_duration, parse_rate
+from offkey.cli.detectors import make_detector, parse_settings
+from offkey.cli.options import parse_duration, parse_rate
 from offkey.datasets import simulate
 from offkey.errors import InputError
+from offkey.recipes import RECIPES
 
 
 def offkey(*arguments, cwd=None):
@@ -54,6 +57,36 @@ def machine(tmp_path_factory):
     assert "Strangest training recordings" in done.stdout
     assert done.stderr == ""
     return folder
+
+
+def test_recipes_are_named_in_the_help_and_stand_alone(machine):
+    help_text = offkey("fit", "--help").stdout
+    assert all(name in help_text for name in RECIPES)
+    both = offkey(
+        "fit", "pump/train", "-o", "r.offkey", "--recipe", "dcase2023-mse", "--detector", "level", cwd=machine
+    )
+    assert both.returncode == 2
+    assert "give one of both" in both.stderr
+    unknown = offkey("fit", "pump/train", "-o", "r.offkey", "--recipe", "dcase", cwd=machine)
+    assert unknown.returncode == 2
+    assert "dcase2020-autoencoder, dcase2021-autoencoder" in unknown.stderr
+    assert not (machine / "r.offkey").exists()
+
+
+@pytest.mark.slow
+def test_fit_takes_a_recipe_that_other_options_change(machine):
+    pytest.importorskip("tensorflow")
+    done = offkey(
+        "fit", "pump", "-o", "recipe.offkey", "--recipe", "dcase2023-selective", "--set", "epochs=1",
+        "--set", "units=(8,)", "--false-alarms", "20%", "--hop", "0.25s", cwd=machine,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "24 recordings" in done.stdout
+    assert "Nothing tells the domain" in done.stdout
+    told = offkey("info", "recipe.offkey", cwd=machine).stdout
+    assert "score='selective-mahalanobis', seed=13711" in told
+    assert "GammaTail(rate=0.2)" in told
+    assert "window      0.960 s, every 0.256 s" in told
 
 
 def test_score_says_what_is_an_anomaly(machine):
@@ -184,7 +217,7 @@ def bundle(machine, tmp_path):
 
 def test_threshold_rewrites_the_bundle_and_decisions_change(machine, bundle, tmp_path):
     low = tmp_path / "low.offkey"
-    fit = ("fit", "pump/train", "-o", low, "--window", "0.5s", "--threshold", "0")
+    fit = ("fit", "pump/train", "-o", low, "--window", "0.5s", "--threshold", "-100")
     assert offkey(*fit, cwd=machine).returncode == 0
     assert "8 of 8 recordings are anomalies" in offkey("score", "pump/test", "-m", low, cwd=machine).stdout
     done = offkey("threshold", "pump", "-m", low, cwd=machine)
@@ -330,7 +363,7 @@ def test_groups_of_a_folder_get_boundaries_of_their_own(tmp_path):
 def test_info_tells_what_is_inside(machine):
     done = offkey("info", "pump.offkey", cwd=machine)
     assert done.returncode == 0
-    for words in ("NearestNeighbors()", "LogMel()", "8000 Hz", "Conformal(rate=0.05)", "24 recordings", "sha256"):
+    for words in ("Ensemble()", "LogMel()", "8000 Hz", "Conformal(rate=0.05)", "24 recordings", "sha256"):
         assert words in done.stdout
     document = json.loads(offkey("info", "pump.offkey", "--json", cwd=machine).stdout)
     assert document["boundaries"]["all"]["clips"]["n_recordings"] == 24
@@ -362,7 +395,7 @@ def test_fit_takes_tables_settings_and_other_detectors(machine, tmp_path):
 
 OWN = """
 from offkey.detectors import Detector
-from offkey.detectors.base import time_statistics
+from offkey.statistics import time_statistics
 
 class Loudest(Detector):
     def _fit(self, windows):
@@ -390,7 +423,7 @@ def test_a_detector_of_your_own(machine, tmp_path):
     [
         (["fit", "nowhere", "-o", "x.offkey"], "does not exist"),
         (["fit", "pump/train", "-o", "no/such/folder.offkey"], "does not exist"),
-        (["fit", "pump/train", "-o", "x.offkey", "--detector", "magic"], "There are: autoencoder"),
+        (["fit", "pump/train", "-o", "x.offkey", "--detector", "magic"], "There are: adapter, auto, autoencoder"),
         (["fit", "pump/train", "-o", "x.offkey", "--detector", "gone.py:Magic"], "does not exist"),
         (["fit", "pump/train", "-o", "x.offkey", "--set", "depth=3"], "no parameter"),
         (["fit", "pump/train", "-o", "x.offkey", "--set", "depth"], "epochs=20"),
@@ -431,7 +464,10 @@ def test_a_detector_of_your_own(machine, tmp_path):
         (["fit", "pump/train", "-o", "."], "is a folder"),
         (["fit", "pump/train", "-o", "x.offkey", "--rate", "0"], "--rate"),
         (["fit", "pump/train", "-o", "x.offkey", "--exclude", "typo.wav"], "not among"),
-        (["fit", "pump/train", "-o", "x.offkey", "--set", "n_neighbors=abc"], "whole number"),
+        (
+            ["fit", "pump/train", "-o", "x.offkey", "--detector", "nearest-neighbors", "--set", "n_neighbors=abc"],
+            "whole number",
+        ),
         (["fit", "pump/train", "-o", "x.offkey", "--seed", "-1"], "--seed"),
         (["simulate", "x", "--rate", "1000"], "8000"),
         (["sing"], "No such command"),
@@ -532,21 +568,73 @@ def test_times_and_rates_are_read_as_people_write_them():
 def test_every_detector_has_a_name_on_the_command_line():
     from offkey import detectors
 
-    names = ["level", "gaussian", "nearest-neighbors", "autoencoder", "interpolation-autoencoder"]
-    assert {detector_class(name) for name in names} == {
-        getattr(detectors, n) for n in detectors.__all__ if n != "Detector"
-    }
-    assert make_detector("autoencoder", ["units=(8, 8)", "score=mse"]).get_params()["units"] == (8, 8)
+    plain = set(detectors.__all__) - {"Detector", "Ensemble"}
+    kebab = {name: "".join(f"-{c.lower()}" if c.isupper() else c for c in name)[1:] for name in plain}
+    assert all(type(make_detector(kebab[name], {})) is getattr(detectors, name) for name in plain)
+    assert isinstance(make_detector("auto", {}), detectors.Ensemble)
+    forest = make_detector("sklearn.ensemble.IsolationForest", {"n_estimators": 7}, seed=3)
+    assert (forest.estimator.n_estimators, forest.seed) == (7, 3)
+    for wrong, said in (("sklearn.ensemble.Nothing", "no class Nothing"), ("sklearn.nothing.X", "cannot be imported")):
+        with pytest.raises(InputError, match=said):
+            make_detector(wrong, {})
+    assert make_detector("autoencoder", parse_settings(["units=(8, 8)", "score=mse"])).get_params()["units"] == (8, 8)
+
+
+def test_a_detector_in_a_file_is_given_the_parameters_that_it_needs(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from offkey.detectors import Detector\n"
+        "class Mine(Detector):\n"
+        "    def __init__(self, k):\n        self.k = k\n"
+        "    def _fit(self, windows):\n        self.fitted_ = True\n"
+        "    def _score(self, windows):\n        return self.k * windows.mean(axis=(1, 2, 3))\n"
+    )
+    name = f"{tmp_path / 'mine.py'}:Mine"
+    assert make_detector(name, {"k": 3}).get_params() == {"k": 3}
+    with pytest.raises(InputError, match="'k'"):
+        make_detector(name, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("sklearn", {}, "There are: adapter, auto"),
+        ("gaussian-mixture", {"reg_covar": "a"}, "reg_covar=a was given. It must be a number"),
+        ("auto", {"seeed": 3}, "no parameter 'seeed'"),
+    ],
+)
+def test_a_wrong_name_or_number_of_a_detector_is_said_in_a_sentence(name, settings, said):
+    with pytest.raises(InputError, match=said):
+        make_detector(name, settings)
+
+
+@pytest.mark.slow
+def test_an_encoder_takes_the_place_of_log_mel_spectra(machine, tmp_path):
+    keras = pytest.importorskip("keras")
+    inputs = keras.Input((96, 64))
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling1D()(inputs))
+    model.export(tmp_path / "mean.tflite", format="litert", verbose=False)
+    asked = ("fit", "pump/train", "-o", tmp_path / "mean.offkey", "--encoder", tmp_path / "mean.tflite")
+    done = offkey(*asked, cwd=machine)
+    assert done.returncode == 0, done.stderr
+    assert "24 of 24 recordings have another rate and are resampled to 16000 Hz" in done.stdout
+    digest = hashlib.sha256((tmp_path / "mean.tflite").read_bytes()).hexdigest()
+    (tmp_path / "mean.tflite").unlink()
+    assert f"mean.tflite, sha256 {digest}" in offkey("info", tmp_path / "mean.offkey").stdout
+    scored = json.loads(offkey("score", "pump/test", "-m", tmp_path / "mean.offkey", "--json", cwd=machine).stdout)
+    assert scored["n_scored"] == 8
+    refused = offkey(*asked, "--rate", "8000", cwd=machine)
+    assert refused.returncode == 2
+    assert "needs 16000 Hz, 8000 Hz was asked for" in refused.stderr
 
 
 @pytest.mark.slow
 def test_demo_catches_its_faults_and_states_its_figures(tmp_path):
     pytest.importorskip("tensorflow")
     document = json.loads(offkey("demo", "--json", cwd=tmp_path).stdout)
-    for name in ("gaussian", "autoencoder"):
+    for name in ("auto", "autoencoder"):
         figures = document[name]["figures"]
         assert figures["auc"] > 0.95
         assert figures["recall"] > 0.8
         assert figures["false_alarm_rate"] <= 0.1
-    assert document["level"]["figures"]["auc"] < document["gaussian"]["figures"]["auc"]
+    assert document["level"]["figures"]["auc"] < document["auto"]["figures"]["auc"]
     assert (tmp_path / "offkey-demo" / "demo.png").stat().st_size > 10_000

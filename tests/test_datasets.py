@@ -9,7 +9,7 @@ from offkey.datasets import (
     MACHINES,
     check_table,
     make_table,
-    read_dcase2020,
+    read_dcase,
     read_labelled,
     read_normal_and_abnormal,
     read_table,
@@ -30,7 +30,7 @@ def test_simulated_machines_lie_in_dcase_layout(simulated):
     folder, table = simulated
     assert len(table) == 2 * 2 * 9
     assert (folder / "fan" / "train" / "normal_id_01_00000002.wav").is_file()
-    found = read_dcase2020(folder)
+    found = read_dcase(folder)
     columns = ["path", "machine", "section", "split", "label"]
     expected = table[columns].sort_values("path", ignore_index=True)
     assert found[columns].sort_values("path", ignore_index=True).equals(expected)
@@ -72,15 +72,15 @@ def test_dcase_names_without_label_are_unknown(tmp_path):
         path = tmp_path / "pump" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write(Clip(np.zeros(10), 8000), path)
-    table = read_dcase2020(tmp_path)
+    table = read_dcase(tmp_path)
     named = table[table["section"].notna()]
     assert list(named["section"]) == ["id_05", "id_01"]
     assert list(named["machine"]) == ["pump", "pump"]
     assert named["label"].isna().tolist() == [True, False]
     assert table[table["section"].isna()]["label"].isna().all()
     assert len(table) == 3
-    with pytest.raises(InputError, match="DCASE 2020"):
-        read_dcase2020([tmp_path / "pump" / "notes_id_01.wav"])
+    with pytest.raises(InputError, match="DCASE name"):
+        read_dcase([tmp_path / "pump" / "notes_id_01.wav"])
 
 
 def test_folders_named_normal_and_anomaly(tmp_path):
@@ -133,7 +133,7 @@ def test_tables_are_checked(tmp_path):
 
 @pytest.mark.real_data
 def test_real_dcase_clips_are_recognised(fan_files):
-    table = read_dcase2020(fan_files[0].parent)
+    table = read_dcase(fan_files[0].parent)
     assert len(table) == 45
     assert set(table["section"]) == {"id_00"}
     assert set(table["label"]) == {0}

@@ -49,7 +49,7 @@ def recordings(made, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "page",
-    [ROOT / "README.md", ROOT / "docs" / "all-of-it.md", ROOT / "docs" / "decision-boundaries.md"],
+    [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("all-of-it", "decision-boundaries", "detectors"))],
     ids=lambda page: page.name,
 )
 def test_the_python_of_a_page_runs(page, recordings, capsys):
@@ -61,7 +61,7 @@ def test_the_python_of_a_page_runs(page, recordings, capsys):
 def test_the_commands_of_the_readme_run(recordings, capsys):
     commands = [line for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines()]
     ours = [line.partition("#")[0].split() for line in commands if line.startswith("offkey ")]
-    verbs = "fit score evaluate info calibrate calibrate score threshold sensitivity"
+    verbs = "fit score evaluate info calibrate calibrate score threshold sensitivity simulate compare dcase"
     assert [words[1] for words in ours] == verbs.split()
     for words in ours:
         with pytest.raises(SystemExit) as stop:

@@ -8,7 +8,7 @@ import pytest
 
 from offkey import Clip, write
 
-HEAVY = {"tensorflow", "keras", "librosa", "pandas", "matplotlib", "sklearn"}
+HEAVY = {"tensorflow", "keras", "librosa", "pandas", "matplotlib", "sklearn", "onnxruntime", "h5py"}
 
 
 def loaded_after(code, *arguments):
@@ -39,7 +39,10 @@ except SystemExit as stop:
 """
 
 
-@pytest.mark.parametrize("kind", ["pipeline", pytest.param("network_pipeline", marks=pytest.mark.slow)])
+NETWORKS = [pytest.param(f"{kind}_pipeline", marks=pytest.mark.slow) for kind in ("network", "classifier", "embedding")]
+
+
+@pytest.mark.parametrize("kind", ["pipeline", *NETWORKS])
 def test_scoring_loads_nothing_heavy(kind, request, tmp_path, pump_clips):
     bundle, recording = tmp_path / "pump.offkey", tmp_path / "pump.wav"
     request.getfixturevalue(kind).save(bundle)

@@ -11,12 +11,16 @@ import offkey
 from offkey import Clip, Decision, Failure, Pipeline, write
 from offkey.datasets import simulate_clip
 from offkey.decisions import Conformal, Fixed
-from offkey.detectors import Autoencoder, Gaussian, Level, NearestNeighbors
+from offkey.detectors import Autoencoder, Detector, Gaussian, Level, NearestNeighbors
+from offkey.detectors.base import known_of
 from offkey.errors import InputError, NotFittedError, OffkeyError, ReadError, ShapeError
-from offkey.features import LogMel
+from offkey.features import LogMel, frames_of
 from offkey.pipeline import POOLED
 
-PIPELINES = ["pipeline", pytest.param("network_pipeline", marks=pytest.mark.slow)]
+PIPELINES = [
+    "pipeline",
+    *(pytest.param(f"{kind}_pipeline", marks=pytest.mark.slow) for kind in ("network", "embedding")),
+]
 
 
 @pytest.fixture(params=PIPELINES)
@@ -251,6 +255,34 @@ def test_a_recordings_table_gives_its_normal_training_rows(pump_clips, tmp_path)
         Pipeline().fit(pd.DataFrame({"file": ["a.wav"]}))
 
 
+def test_detectors_are_told_what_the_table_says_of_each_recording(pump_clips, tmp_path):
+    import pandas as pd
+
+    heard = {}
+
+    class Listening(Detector):
+        def _fit(self, windows):
+            for window, domain, speed in zip(
+                windows, known_of(windows, "domain"), known_of(windows, "speed"), strict=True
+            ):
+                heard.setdefault((domain, speed), set()).add(window[0, 0, 0])
+            self.nothing_ = 0.0
+
+        def _score(self, windows):
+            return windows.mean(axis=(1, 2, 3))
+
+    rows = []
+    for i, clip in enumerate(pump_clips[:10]):
+        write(clip, tmp_path / f"{i}.wav")
+        rows.append({"path": tmp_path / f"{i}.wav", "label": 0, "domain": "ab"[i % 2], "speed": i + 1})
+    rows[3]["speed"] = None
+    pipeline = Pipeline(Listening(), window_s=0.5).fit(pd.DataFrame(rows))
+    assert set(heard) == {("ab"[i % 2], "" if i == 3 else str(i + 1)) for i in range(10)}
+    for i, clip in enumerate(pump_clips[:10]):
+        first = frames_of(pipeline.features_, clip)[0, 0, 0]
+        assert any(abs(value - first) < 0.01 for value in heard["ab"[i % 2], "" if i == 3 else str(i + 1)])
+
+
 def test_fitting_twice_gives_the_same_pipeline(pump_clips):
     first, second = (Pipeline(window_s=0.5).fit(pump_clips) for _ in range(2))
     assert first.training_ == second.training_
@@ -292,7 +324,7 @@ def test_a_stream_checks_its_blocks(pipeline):
 
 
 def test_a_fixed_threshold_is_used_as_given(pump_clips):
-    pipeline = Pipeline(window_s=0.5, threshold=Fixed(-1.0)).fit(pump_clips)
+    pipeline = Pipeline(Gaussian(), window_s=0.5, threshold=Fixed(-1.0)).fit(pump_clips)
     assert all(pipeline.decide(clip).is_anomaly for clip in pump_clips[:3])
 
 

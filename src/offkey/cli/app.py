@@ -19,7 +19,8 @@ from offkey.version import __version__
 __all__ = ["VERBS", "main", "make_app"]
 
 VERBS = (
-    "demo", "fit", "score", "evaluate", "calibrate", "threshold", "sensitivity", "info", "simulate",
+    "demo", "fit", "score", "evaluate", "compare", "calibrate", "threshold", "sensitivity", "info", "simulate",
+    "datasets", "dcase",
 )  # fmt: skip
 
 
@@ -34,7 +35,11 @@ def make_app(verbs: Sequence[str] = VERBS) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for verb in verbs:
-        app.command(verb)(getattr(import_module(f"offkey.cli.{verb}"), verb))
+        command = getattr(import_module(f"offkey.cli.{verb}"), verb)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=verb)
+        else:
+            app.command(verb)(command)
     app.callback()(options)
     return app
 
@@ -98,7 +103,8 @@ def _show_logs(debug: bool) -> None:
     """Show what the library warns of; what `fit` lists as notes and failures is shown there."""
     logging.basicConfig(level=logging.DEBUG if debug else logging.CRITICAL, format="%(name)s: %(message)s")
     if not debug:
-        logging.getLogger("offkey.features").setLevel(logging.WARNING)
+        for room in ("features", "datasets"):
+            logging.getLogger(f"offkey.{room}").setLevel(logging.WARNING)
 
 
 def _silence_native_stderr() -> None:

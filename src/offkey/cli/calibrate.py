@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offkey.cli.console import note, print_json, progress, say
+from offkey.cli.detectors import load_pipeline
 from offkey.cli.fit import promise_of, warn_of_anomalies
 from offkey.cli.options import (
     COOLDOWN,
@@ -16,7 +17,6 @@ from offkey.cli.options import (
     MIN_DURATION,
     event_rules,
     given_recordings,
-    load_pipeline,
     parse_boundary,
     parse_group,
 )

@@ -49,7 +49,7 @@ def demo(
             tell_figures(report)
             caught = ", ".join(f"{fault} {share:.0%}" for fault, share in outcomes[name]["recall_by_fault"].items())
             say(f"  caught            {caught}")
-        if name == "gaussian":
+        if name == "auto":
             outcomes["picture"] = _picture(pipeline, report, out / "demo.png")
     if as_json:
         print_json({"folder": str(out), **outcomes})
@@ -59,13 +59,13 @@ def demo(
     picture = outcomes["picture"]
     say(f"\nPicture: {picture}" if picture else "\nNo picture: it needs matplotlib (pip install 'offkey[plots]').")
     say("Synthetic machines are easy to hear; your own are the test.")
-    say(f"Next: offkey score {out}/recordings/{machine}/test -m {out}/{machine}-gaussian.offkey")
+    say(f"Next: offkey score {out}/recordings/{machine}/test -m {out}/{machine}-auto.offkey")
 
 
 def _detectors(seed: int) -> dict[str, Any]:
-    from offkey.detectors import Autoencoder, Gaussian, Level
+    from offkey.detectors import Autoencoder, Ensemble, Level
 
-    chosen: dict[str, Any] = {"level": Level(), "gaussian": Gaussian()}
+    chosen: dict[str, Any] = {"level": Level(), "auto": Ensemble()}
     if importlib.util.find_spec("tensorflow"):
         chosen["autoencoder"] = Autoencoder(epochs=30, seed=seed)
     return chosen

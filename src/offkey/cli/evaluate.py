@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offkey.cli.console import note, print_json, progress, say, write_table
-from offkey.cli.options import load_pipeline
+from offkey.cli.detectors import load_pipeline
 
 if TYPE_CHECKING:
     from offkey.evaluation import Report
@@ -21,7 +21,8 @@ __all__ = ["evaluate", "tell_figures"]
 
 def evaluate(
     labelled: Annotated[
-        Path, typer.Argument(help="A DCASE 2020 folder, one with folders normal and anomaly, or a CSV table.")
+        Path,
+        typer.Argument(help="A folder of DCASE, MIMII, ToyADMOS, one with folders normal and anomaly, or a CSV table."),
     ],
     model: Annotated[Path, typer.Option("--model", "-m", help="The bundle that offkey fit wrote.")],
     csv: Annotated[Path | None, typer.Option(help="Write the figures to this CSV file too.")] = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from offkey.cli.console import note, print_json, progress, say
+from offkey.cli.detectors import DETECTOR_HELP, RECIPE_HELP, columns_asked, make_pipeline
 from offkey.cli.options import (
     COOLDOWN,
     HYSTERESIS,
@@ -15,7 +16,6 @@ from offkey.cli.options import (
     MIN_DURATION,
     event_rules,
     given_recordings,
-    make_detector,
     parse_boundary,
     parse_duration,
 )
@@ -31,18 +31,30 @@ def fit(
     normal: Annotated[list[Path], typer.Argument(help="Recordings of normal sound: files, folders or one CSV table.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The bundle to write.")],
     detector: Annotated[
-        str, typer.Option(help="nearest-neighbors, gaussian, level, autoencoder, ..., or my_file.py:MyDetector.")
-    ] = "nearest-neighbors",
+        str | None,
+        typer.Option(help=DETECTOR_HELP),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help=RECIPE_HELP),
+    ] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter of the detector, such as epochs=20.")
+    ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(help="Embeddings by a frozen encoder (.tflite, .onnx, .keras) of YAMNet's log-mel patches."),
     ] = None,
     window: Annotated[str | None, typer.Option(help="Length of the windows, such as 10s.")] = None,
     hop: Annotated[str | None, typer.Option(help="Distance of the windows, such as 5s.")] = None,
     rate: Annotated[int | None, typer.Option(help="Rate in hertz that everything is resampled to.", min=1)] = None,
-    pooling: Annotated[str, typer.Option(help="mean, max or a quantile such as q0.9.")] = "mean",
+    pooling: Annotated[str | None, typer.Option(help="mean (if not given), max or a quantile such as q0.9.")] = None,
     false_alarms: Annotated[
         str | None,
-        typer.Option(help="A rate of clips, such as 1% (if not given), or a budget of events, such as 1/week."),
+        typer.Option(
+            help="A rate of clips, such as 1% (if neither this nor a recipe is given), or a budget of events, such "
+            "as 1/week."
+        ),
     ] = None,
     threshold: Annotated[
         str | None, typer.Option(help="conformal (if not given), pareto, robust, empirical, gamma, or a number.")
@@ -55,43 +67,46 @@ def fit(
         list[str] | None, typer.Option(help="A column of the table whose groups get boundaries of their own.")
     ] = None,
     hold_out: Annotated[
-        str, typer.Option(help="Where calibration scores come from: folds, split or auto (split for networks).")
-    ] = "auto",
+        str | None,
+        typer.Option(
+            help="Where calibration scores come from: folds, split or auto (if not given), a split for networks."
+        ),
+    ] = None,
     exclude: Annotated[list[Path] | None, typer.Option(help="A recording to leave out.")] = None,
     drop_strangest: Annotated[
         int, typer.Option(help="Leave out so many of the strangest recordings and fit again.", min=0)
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Of splits and networks.", min=0)] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Of splits and networks; 0, or the recipe's, if not given.", min=0)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Learn from recordings of normal sound, and write a bundle.
 
     Example: offkey fit recordings/normal -o pump.offkey --false-alarms 1%
     """
-    from offkey.pipeline import Pipeline
+    from offkey.networks import yamnet_embedding
 
-    chosen = make_detector(detector, setting or [])
-    if "seed" in chosen.get_params() and not any(each.startswith("seed=") for each in setting or []):
-        chosen.set_params(seed=seed)
     if out.is_dir():
         raise InputError(f"{out} is a folder. Name the bundle's file, such as {out / 'pump.offkey'}.")
     if not out.parent.is_dir():
         raise InputError(f"The folder {out.parent} does not exist. Make it, or write the bundle elsewhere.")
-    boundary, budget = parse_boundary(false_alarms, threshold)
-    pipeline = Pipeline(
-        detector=chosen,
-        rate=rate,
-        window_s=parse_duration(window),
-        hop_s=parse_duration(hop),
-        pooling=pooling,
-        threshold=boundary,
-        budget=budget,
-        events=event_rules(hysteresis, min_duration, merge_gap, cooldown),
-        group_by=tuple(group_by or ()),
-        hold_out=hold_out,
-        seed=seed,
-    )
-    recordings = given_recordings(normal, group_by or ())
+    options = {
+        "features": None if encoder is None else yamnet_embedding(encoder),
+        "rate": rate,
+        "window_s": parse_duration(window),
+        "hop_s": parse_duration(hop),
+        "pooling": pooling,
+        "events": event_rules(hysteresis, min_duration, merge_gap, cooldown),
+        "group_by": tuple(group_by) if group_by else None,
+        "hold_out": hold_out,
+        "seed": seed,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    pipeline = make_pipeline(detector, recipe, setting or [], given)
+    boundary, pipeline.budget = parse_boundary(false_alarms, threshold, pipeline.threshold)
+    pipeline.threshold = boundary or pipeline.threshold
+    recordings = given_recordings(normal, columns_asked(pipeline))
     if recordings is normal:
         warn_of_anomalies(normal)
     with progress():

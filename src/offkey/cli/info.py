@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from offkey.cli.console import print_json, say
+from offkey.cli.detectors import load_pipeline
 from offkey.cli.fit import n_kept_back
-from offkey.cli.options import load_pipeline
 
 if TYPE_CHECKING:
     from offkey.decisions import Calibration
@@ -38,6 +38,8 @@ def info(
     provenance = document["provenance"]
     say(f"detector    {document['detector']}")
     say(f"front end   {document['features']}")
+    if document["encoder"]:
+        say(f"encoder     {document['encoder']['name']}, sha256 {document['encoder']['sha256']}")
     say(f"signal      {document['rate']} Hz, {document['n_channels']} channel(s)")
     say(f"window      {document['window_s']:.3f} s, every {document['hop_s']:.3f} s")
     minutes = provenance["duration_s"] / 60
@@ -59,9 +61,11 @@ def info(
 
 
 def _describe(pipeline: Pipeline) -> dict[str, Any]:
+    encoder = pipeline.features_.fitted_state.get("encoder_")
     return {
         "detector": repr(pipeline.detector_),
         "features": repr(pipeline.features_),
+        "encoder": None if encoder is None else {"name": encoder.name, "sha256": encoder.sha256},
         "rate": pipeline.rate_,
         "n_channels": pipeline.n_channels_,
         "window_s": pipeline.window_duration_s,

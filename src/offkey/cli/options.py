@@ -1,11 +1,8 @@
-"""The reading of options: times, rates, budgets, thresholds, groups, detectors, recordings."""
+"""The reading of options: times, rates, budgets, thresholds, groups, recordings."""
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +14,6 @@ from offkey.errors import InputError
 
 if TYPE_CHECKING:
     from offkey.decisions import EventRules, Threshold
-    from offkey.detectors import Detector
     from offkey.pipeline import Pipeline
 
 __all__ = [
@@ -25,11 +21,8 @@ __all__ = [
     "HYSTERESIS",
     "MERGE_GAP",
     "MIN_DURATION",
-    "detector_class",
     "event_rules",
     "given_recordings",
-    "load_pipeline",
-    "make_detector",
     "parse_boundary",
     "parse_duration",
     "parse_false_alarms",
@@ -203,22 +196,22 @@ def parse_group(settings: list[str] | None, pipeline: Pipeline) -> dict[str, str
     return group
 
 
-def given_recordings(paths: list[Path], group_by: Sequence[str] = ()) -> Any:
+def given_recordings(paths: list[Path], columns: Sequence[str] = ()) -> Any:
     """Return what was named on the command line: a recordings table if it is one CSV, else files and folders.
 
-    Where groups are asked for, one folder is read as a table too: by its layout, as for ``offkey evaluate``.
+    Where columns are asked for, one folder is read as a table too: by its layout, as for ``offkey evaluate``.
 
     Raises
     ------
     InputError
         If a table is named together with others.
     """
-    if group_by and len(paths) == 1 and paths[0].is_dir():
+    if columns and len(paths) == 1 and paths[0].is_dir():
         from offkey.datasets import read_labelled
 
         try:
             return read_labelled(paths[0])
-        except InputError:  # no layout that is known: its recordings have no groups
+        except InputError:  # no layout that is known: nothing tells the columns
             return paths
     if not any(path.suffix.lower() == ".csv" for path in paths):
         return paths
@@ -227,72 +220,3 @@ def given_recordings(paths: list[Path], group_by: Sequence[str] = ()) -> Any:
     from offkey.datasets import read_table
 
     return read_table(paths[0])
-
-
-def detector_class(name: str) -> type[Detector]:
-    """Return a detector class by its name on the command line, or from ``my_file.py:MyDetector``.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    from offkey import detectors
-
-    if ":" in name:
-        return _detector_in_file(name)
-    known = {_kebab(each): getattr(detectors, each) for each in detectors.__all__ if each != "Detector"}
-    if name.lower() not in known:
-        raise InputError(
-            f"The detector {name!r} was asked for. There are: {', '.join(sorted(known))}, or my_file.py:MyDetector."
-        )
-    kind: type[Detector] = known[name.lower()]
-    return kind
-
-
-def make_detector(name: str, settings: list[str]) -> Detector:
-    """Make a detector with parameters given as ``name=value``.
-
-    Raises
-    ------
-    InputError
-        If the detector or a parameter is unknown.
-    """
-    values: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise InputError(f"The setting {setting!r} was given. Write it as epochs=20.")
-        try:
-            values[key] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            values[key] = value
-    return detector_class(name)().set_params(**values)
-
-
-def load_pipeline(model: Path, detector: str | None) -> Pipeline:
-    """Load a bundle, with the user's own detector class if one is named."""
-    from offkey.pipeline import load
-
-    return load(model, detectors=[detector_class(detector)] if detector else ())
-
-
-def _detector_in_file(name: str) -> type[Detector]:
-    from offkey.detectors import Detector
-
-    path, _, class_name = name.rpartition(":")
-    if not os.path.isfile(path):
-        raise InputError(f"The file {path} of the detector {name!r} does not exist. Write my_file.py:MyDetector.")
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{path} is not a Python file. Write my_file.py:MyDetector.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    kind = getattr(module, class_name, None)
-    if not (isinstance(kind, type) and issubclass(kind, Detector)):
-        raise InputError(f"{path} has no Detector class named {class_name!r}. Write my_file.py:MyDetector.")
-    return kind
-
-
-def _kebab(name: str) -> str:
-    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from offkey.cli.console import note, print_json, progress, say, write_table
-from offkey.cli.options import given_recordings, load_pipeline, parse_group, parse_rate
+from offkey.cli.detectors import load_pipeline
+from offkey.cli.options import given_recordings, parse_group, parse_rate
 from offkey.errors import InputError
 
 if TYPE_CHECKING:

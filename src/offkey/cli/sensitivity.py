@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from offkey.cli.console import note, print_json, progress, say, write_table
-from offkey.cli.options import given_recordings, load_pipeline, parse_group
+from offkey.cli.detectors import load_pipeline
+from offkey.cli.options import given_recordings, parse_group
 
 if TYPE_CHECKING:
     from offkey.evaluation import FaultSensitivity, SensitivityReport

@@ -11,7 +11,8 @@ import numpy as np
 import typer
 
 from offkey.cli.console import note, print_json, progress, say, write_table
-from offkey.cli.options import load_pipeline, parse_rate
+from offkey.cli.detectors import load_pipeline
+from offkey.cli.options import parse_rate
 from offkey.errors import InputError
 
 if TYPE_CHECKING:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +21,7 @@ from offkey.pipeline.sources import Failure, Recording, Source, survey
 from offkey.progress import track
 from offkey.windows import FrameStore, WindowGrid
 
-__all__ = ["Gathered", "digest_of", "gather", "too_short"]
+__all__ = ["Gathered", "StoredFrames", "digest_of", "gather", "shared", "too_short"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,22 +31,51 @@ SHORTEST_WINDOW_S = 1.0
 
 @final
 @dataclass(frozen=True)
+class StoredFrames:
+    """Frames (n_frames, n_bands, n_channels), and the first of each recording with the one behind its last."""
+
+    frames: NDArray[np.float32]
+    recordings: list[tuple[int, int]]
+
+
+@final
+@dataclass(frozen=True)
 class Gathered:
     """Frames of all usable recordings, and what was chosen on the way.
 
     ``names``, ``digests`` (of samples, shortened) and ``store.recordings`` go together; ``digest`` is a SHA-256 over
-    all samples.
+    all samples; ``known`` is what a table says of recordings, by column and name. The store is closed at the end of a
+    ``with`` block.
     """
 
     feature: Feature
     grid: WindowGrid
     n_channels: int
-    store: FrameStore
+    store: FrameStore | StoredFrames
     names: list[str]
     digests: list[str]
     failures: list[Failure]
     notes: list[str]
     digest: str
+    known: Mapping[str, Mapping[str, str]]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if isinstance(self.store, FrameStore):
+            self.store.close()
+
+    def select(self, indices: Sequence[int]) -> Gathered:
+        """Return some of the recordings, over the same frames; the store stays with whoever opened it."""
+        digests = [self.digests[i] for i in indices]
+        return replace(
+            self,
+            store=StoredFrames(self.store.frames, [self.store.recordings[i] for i in indices]),
+            names=[self.names[i] for i in indices],
+            digests=digests,
+            digest=hashlib.sha256("".join(digests).encode()).hexdigest(),
+        )
 
 
 def gather(
@@ -52,8 +84,9 @@ def gather(
     rate: int | None,
     window_s: float | None,
     hop_s: float | None,
+    known: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Gathered:
-    """Read recordings into a frame store.
+    """Read recordings into a frame store; ``known`` is what a table says of them, by column and name.
 
     Raises
     ------
@@ -66,7 +99,7 @@ def gather(
         raise InputError(_nothing_usable(failures))
     if rate is not None and rate < 1:
         raise InputError(f"A rate of {rate} Hz was given. It must be at least 1.")
-    rate = rate or _commonest(source.rate for source in sources)
+    rate = rate or feature.rate or _commonest(source.rate for source in sources)
     n_channels = _commonest(source.n_channels for source in sources)
     sources, odd = _with_channels(sources, n_channels)
     failures += odd
@@ -75,9 +108,9 @@ def gather(
         notes.append(f"{n_resampled} of {len(sources)} recordings have another rate and are resampled to {rate} Hz.")
     feature = feature.unfitted().fit(rate)
     grid = choose_grid(feature, rate, window_s, hop_s, [source.n_samples_at(rate) for source in sources], notes)
-    n_bands = feature.fitted_state["n_bands_"]
+    shape = feature.frame_shape(n_channels)
     expected_frames = sum(feature.n_frames(source.n_samples_at(rate)) for source in sources)
-    store = FrameStore(n_bands, n_channels, expected_bytes=4 * expected_frames * n_bands * n_channels)
+    store = FrameStore(*shape, expected_bytes=4 * expected_frames * math.prod(shape))
     try:
         names, digests, digest = _fill(store, sources, feature, grid, rate, failures)
         if not names:
@@ -89,7 +122,20 @@ def gather(
         logger.warning("left out: %s", failure)
     for note in notes:
         logger.info(note)
-    return Gathered(feature, grid, n_channels, store, names, digests, failures, notes, digest)
+    return Gathered(feature, grid, n_channels, store, names, digests, failures, notes, digest, known or {})
+
+
+@contextmanager
+def shared(gathered: Gathered) -> Iterator[Gathered]:
+    """Keep frames in a file that has a name while this block runs, so that other processes can map it too."""
+    import tempfile  # dear to import; scoring does without
+
+    folder = gathered.store.directory if isinstance(gathered.store, FrameStore) else None
+    with tempfile.TemporaryDirectory(prefix="offkey-", dir=folder, ignore_cleanup_errors=True) as place:
+        path = Path(place) / "frames.npy"
+        np.save(path, gathered.store.frames, allow_pickle=False)
+        frames = np.load(path, mmap_mode="r", allow_pickle=False)
+        yield replace(gathered, store=StoredFrames(frames, gathered.store.recordings))
 
 
 def _fill(
@@ -179,6 +225,8 @@ def choose_grid(
 ) -> WindowGrid:
     """Return the window grid in whole frames; where no length is given, the shortest recording's (1 to 10 s).
 
+    An infinite length is the commonest of the recordings, the shortest of those that are as common.
+
     Raises
     ------
     InputError
@@ -186,6 +234,10 @@ def choose_grid(
     """
     if window_s is None:
         n_samples = min(int(LONGEST_WINDOW_S * rate), max(min(lengths), int(SHORTEST_WINDOW_S * rate)))
+    elif window_s == math.inf:
+        counts = Counter(feature.n_frames(length) for length in lengths)
+        common = min(counts, key=lambda n_frames: (-counts[n_frames], n_frames))
+        n_samples = min(length for length in lengths if feature.n_frames(length) == common)
     else:
         n_samples = round(window_s * rate)
     n_frames = feature.n_frames(n_samples)
@@ -201,7 +253,7 @@ def choose_grid(
         )
     hop = n_frames // 2 if hop_s is None else round(hop_s * rate / feature.hop_length)
     hop = min(max(1, hop), n_frames)
-    if window_s is None:
+    if window_s in (None, math.inf):
         notes.append(
             f"Windows of {n_samples / rate:g} s, every {hop * feature.hop_length / rate:.3g} s "
             "(set the window to change that)."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import median_low
 from typing import Any, final
@@ -11,7 +11,7 @@ from typing import Any, final
 import numpy as np
 
 from offkey.decisions import segments
-from offkey.detectors import Detector
+from offkey.detectors import Detector, Ensemble
 from offkey.errors import InputError
 from offkey.pipeline.boundaries import Evidence
 from offkey.pipeline.decision import TrainingScore
@@ -44,7 +44,7 @@ class Learned:
 def learn(
     gathered: Gathered,
     groups: Mapping[str, str],
-    detector: Detector,
+    detector: Detector | str | None,
     *,
     n_wanted: float,
     pooling: str,
@@ -62,6 +62,7 @@ def learn(
     InputError
         If there are too few recordings.
     """
+    chosen = _detector(detector)
     bounds, evidence, notes = _recordings_or_blocks(gathered, groups)
     n_kept = len(bounds) - drop_strangest
     if n_kept < FEWEST_RECORDINGS:
@@ -70,9 +71,13 @@ def learn(
             f"{FEWEST_RECORDINGS} are needed. Drop fewer."
         )
 
+    name_of = dict(zip(gathered.digests, map(same_name, gathered.names), strict=True))
+    known = gathered.known.items()
+    columns = {column: [values.get(name_of[each.digest], "") for each in evidence] for column, values in known}
+
     def fit(kept: list[int]) -> tuple[list[int], Learned]:
-        windows = WindowArray(gathered.store.frames, [bounds[i] for i in kept], gathered.grid)
-        fitted = fit_and_score(detector, windows, n_wanted, seed, hold_out)
+        windows = WindowArray(gathered.store.frames, bounds, gathered.grid, columns).select(kept)
+        fitted = fit_and_score(chosen, windows, n_wanted, seed, hold_out)
         scored = [replace(evidence[i], scores=own) for i, own in zip(kept, fitted.scores, strict=True)]
         held_out = [each for each, is_out in zip(scored, fitted.is_held_out, strict=True) if is_out]
         scores = _clip_scores(scored, held_out, pooling)
@@ -92,11 +97,30 @@ def learn(
             "The false-alarm rate holds for sound like that of the others."
         )
         _, learned = fit(sorted(strangest[drop_strangest:]))
-    if learned.detector.fitted_state.get("is_interrupted_"):
-        n_epochs = len(learned.detector.fitted_state["loss_"])
-        notes.append(f"Training was stopped after {n_epochs} epochs; what was learned until then is kept.")
-        logger.warning(notes[-1])
+    for each in _within(learned.detector):
+        notes.extend(note for note in each.fitted_state.get("notes_", ()) if note not in notes)
+        if each.fitted_state.get("is_interrupted_"):
+            n_epochs = len(each.fitted_state["loss_"])
+            notes.append(f"Training was stopped after {n_epochs} epochs; what was learned until then is kept.")
+            logger.warning(notes[-1])
     return learned
+
+
+def _within(detector: Detector) -> Iterator[Detector]:
+    """Yield a fitted detector and all that were fitted within it."""
+    yield detector
+    for value in detector.fitted_state.values():
+        for each in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(each, Detector):
+                yield from _within(each)
+
+
+def _detector(given: Detector | str | None) -> Detector:
+    if isinstance(given, Detector):
+        return given
+    if given not in (None, "auto"):
+        raise InputError(f'detector={given!r} was given. Give a detector of offkey.detectors, or "auto".')
+    return Ensemble()
 
 
 def _recordings_or_blocks(gathered: Gathered, groups: Mapping[str, str]) -> tuple[Bounds, list[Evidence], list[str]]:

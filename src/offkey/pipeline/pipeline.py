@@ -6,14 +6,14 @@ import copy
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self, final
+from typing import Any, Literal, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offkey import bundle
 from offkey.decisions import EventFinder, EventRules, Threshold
-from offkey.detectors import Detector, NearestNeighbors
+from offkey.detectors import Detector
 from offkey.errors import BundleError, InputError, NotFittedError, ReadError
 from offkey.features import Feature, LogMel
 from offkey.parameters import Parameterized
@@ -21,7 +21,7 @@ from offkey.pipeline import sources
 from offkey.pipeline.boundaries import Boundaries, Policy, make_boundaries, timeline_of
 from offkey.pipeline.deciding import make_decision
 from offkey.pipeline.decision import Decision, ScoredWindow
-from offkey.pipeline.gather import gather, too_short
+from offkey.pipeline.gather import Gathered, gather, too_short
 from offkey.pipeline.learning import learn
 from offkey.pipeline.provenance import with_calibration
 from offkey.pipeline.recalibrate import KnownRecordings
@@ -42,13 +42,13 @@ class Pipeline(Parameterized):
     Parameters
     ----------
     detector : Detector, optional
-        What scores windows; `NearestNeighbors` if not given.
+        What scores windows; `Ensemble` if not given, or "auto".
     features : Feature, optional
         The front end; `LogMel` with its defaults if not given.
     rate : int, optional
-        Rate in hertz that everything is resampled to; the commonest among the training recordings if not given.
+        Rate in hertz that everything is resampled to; if not given, the front end's own or else the commonest there is.
     window_s : float, optional
-        Length of the analysis windows in seconds; if not given 10 s, or the shortest training recording (at least 1 s).
+        Seconds of a window; 10 or the shortest training recording (at least 1) if not given, ``inf``: the commonest.
     hop_s : float, optional
         Distance of the windows in seconds; half their length if not given.
     pooling : str
@@ -61,8 +61,8 @@ class Pipeline(Parameterized):
     events : EventRules, optional
         How windows above the boundary become events.
     group_by : sequence of str
-        Columns of the recordings table, such as ``("machine", "section")``: groups with enough calibration recordings
-        get boundaries of their own.
+        Columns of the recordings table, such as ``("machine", "section")``: groups with enough recordings get
+        boundaries of their own.
     hold_out : str
         Where calibration scores come from: ``"folds"`` (the detector is refitted on all), ``"split"`` (recordings kept
         back, with an exact guarantee) or ``"auto"`` (folds for cheap detectors, a split for networks).
@@ -76,8 +76,7 @@ class Pipeline(Parameterized):
     grid_ : WindowGrid
         Windows in frames.
     boundaries_ : dict of str to Boundaries
-        Thresholds with the scores they rest on, of clips, windows and events: under ``""`` those of all recordings
-        together, and of each group that has its own.
+        Thresholds with the scores they rest on: under ``""`` of all together, and of each group that has its own.
     evidence_ : list of Evidence
         The scores of normal sound that the boundaries rest on.
     training_ : list of TrainingScore
@@ -104,7 +103,7 @@ class Pipeline(Parameterized):
 
     def __init__(
         self,
-        detector: Detector | None = None,
+        detector: Detector | Literal["auto"] | None = None,
         features: Feature | None = None,
         rate: int | None = None,
         window_s: float | None = None,
@@ -141,7 +140,7 @@ class Pipeline(Parameterized):
 
         Parameters
         ----------
-        recordings : path, Clip, iterable of both, or recordings table
+        recordings : path, Clip, iterable of both, recordings table, or what `gather` read
             Normal sound. At least 5 recordings; 15 short ones are a start. Fewer long ones are cut into blocks.
         exclude : iterable of path
             Files to leave out.
@@ -156,24 +155,24 @@ class Pipeline(Parameterized):
         policy = Policy.of(self.get_params())
         if drop_strangest < 0:
             raise InputError(f"drop_strangest={drop_strangest} was given. It must be at least 0.")
+        if isinstance(recordings, Gathered):
+            return self._learn(recordings, policy, {}, [], drop_strangest)
         listed = sources.without(sources.list_normal(recordings), exclude)
         groups, notes = sources.name_groups(recordings, self.group_by)
-        gathered = gather(listed, self.features or LogMel(), self.rate, self.window_s, self.hop_s)
+        known = sources.known_columns(recordings)
+        gathered = gather(listed, self.features or LogMel(), self.rate, self.window_s, self.hop_s, known)
+        with gathered:
+            return self._learn(gathered, policy, groups, notes, drop_strangest)
+
+    def _learn(
+        self, gathered: Gathered, policy: Policy, groups: Mapping[str, str], notes: list[str], drop_strangest: int
+    ) -> Self:
         timeline = timeline_of(gathered.feature, gathered.grid)
-        with gathered.store:
-            policy.check(
-                [len(gathered.grid.starts(stop - start)) for start, stop in gathered.store.recordings], timeline
-            )
-            learned = learn(
-                gathered,
-                groups,
-                self.detector or NearestNeighbors(),
-                n_wanted=policy.n_wanted,
-                pooling=policy.pooling,
-                hold_out=self.hold_out,
-                drop_strangest=drop_strangest,
-                seed=self.seed,
-            )
+        policy.check([len(gathered.grid.starts(stop - start)) for start, stop in gathered.store.recordings], timeline)
+        learned = learn(
+            gathered, groups, self.detector, n_wanted=policy.n_wanted, pooling=policy.pooling,
+            hold_out=self.hold_out, drop_strangest=drop_strangest, seed=self.seed,
+        )  # fmt: skip
         boundaries, more = make_boundaries(learned.evidence, policy, timeline)
         self.features_, self.grid_, self.n_channels_ = gathered.feature, gathered.grid, gathered.n_channels
         self.detector_, self.evidence_, self.training_ = learned.detector, learned.evidence, learned.training

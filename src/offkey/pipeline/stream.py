@@ -50,7 +50,7 @@ class Stream:
         self._rate: int = feature.fitted_state["rate_"]
         self._resampler = Resampler(rate, self._rate, n_channels)
         self._framer = Framer(feature, n_channels)
-        self._held = np.empty((0, feature.fitted_state["n_bands_"], n_channels), np.float32)
+        self._held = np.empty((0, *feature.frame_shape(n_channels)), np.float32)
         self._first_held = 0  # frame number of the first held frame
         self._next_start = 0  # frame number at which the next window starts
         self._n_samples = 0  # at the pipeline's rate
