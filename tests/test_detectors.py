@@ -23,6 +23,8 @@ from offkey.detectors import (
     PerState,
     PrincipalComponents,
 )
+from offkey.detectors.base import Localizer
+from offkey.detectors.reconstruction import FrameNetwork
 from offkey.errors import InputError, NotFittedError, ShapeError, TrainingError
 from offkey.windows import WindowArray, WindowGrid
 
@@ -104,6 +106,26 @@ def test_a_windows_score_depends_on_nothing_else(fitted, normal_windows):
     fortran = np.asfortranarray(normal_windows)
     np.testing.assert_array_equal(fitted.anomaly_score(fortran), scores)
     np.testing.assert_array_equal(fitted.anomaly_score(fortran[3:4]), scores[3:4])
+
+
+def test_a_map_says_where_the_score_comes_from(fitted, normal_windows):
+    if not isinstance(fitted, Localizer):
+        assert isinstance(fitted, Adapter | Classifier)
+        assert not hasattr(fitted, "anomaly_map")
+        return
+    strange = normal_windows[:12].astype(np.float64)
+    strange[:, 3:9, 6, 1] += 60
+    scores, maps = fitted.anomaly_score(strange), fitted.anomaly_map(strange)
+    assert maps.shape == strange.shape
+    np.testing.assert_allclose(maps.mean(axis=(1, 2, 3)), scores, rtol=1e-9, atol=1e-9 * np.abs(scores).max())
+    if isinstance(fitted, FrameNetwork):  # also in bands that the network confuses with the strange one
+        own, rest = maps[:, 3:9].mean(axis=(0, 1)), maps[:, [0, 11]].mean(axis=(0, 1))
+        assert own[6, 1] > rest[6, 1]
+    else:
+        hottest = maps.mean(axis=(0, 1)).argmax()
+        assert np.unravel_index(hottest, maps.shape[2:]) == (6, 1) or isinstance(fitted, ConvolutionalAutoencoder)
+    alone = np.concatenate([fitted.anomaly_map(strange[i : i + 1]) for i in range(12)])
+    np.testing.assert_allclose(alone, maps, rtol=1e-6, atol=1e-9 * np.abs(maps).max())
 
 
 def test_scoring_changes_nothing(fitted, normal_windows):

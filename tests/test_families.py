@@ -21,7 +21,7 @@ from offkey.detectors import (
     PerState,
     PrincipalComponents,
 )
-from offkey.detectors.base import Comparable, comparable
+from offkey.detectors.comparable import Comparable, comparable
 from offkey.errors import InputError
 from offkey.statistics import time_statistics
 from offkey.windows import WindowArray, WindowGrid

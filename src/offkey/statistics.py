@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,12 @@ from offkey.windows import WindowArray
 
 __all__ = [
     "Windows",
+    "band_group_size",
     "batches",
     "bounded",
     "mahalanobis",
     "parse_statistic",
+    "ranked_weights",
     "standardisation",
     "time_statistics",
     "whitening",
@@ -97,14 +99,32 @@ def parse_statistic(name: str) -> Callable[[Batch], Any]:
     }
     if name in plain:
         return plain[name]
+    _decay(name, plain)
+    return lambda batch: _ranked_mean(batch, ranked_weights(name, batch.shape[1]))
+
+
+def ranked_weights(name: str, n_frames: int) -> NDArray[np.float64]:
+    """Return the weights (n_frames,) of a band's frames, from the loudest on, in ``"max"`` or such as ``"gwrp0.9"``.
+
+    Raises
+    ------
+    InputError
+        If the name is neither.
+    """
+    weights = (0.0 if name == "max" else _decay(name, ())) ** np.arange(n_frames, dtype=np.float64)
+    return np.asarray(weights / weights.sum())
+
+
+def _decay(name: str, others: Iterable[str]) -> float:
+    """Read the decay in a name such as ``"gwrp0.9"``; ``others`` are known too, for the message."""
     try:
         decay = float(str(name).removeprefix("gwrp")) if str(name).startswith("gwrp") else -1.0
     except ValueError:
         decay = -1.0
     if not 0 <= decay <= 1:
-        known = ", ".join(map(repr, plain))
+        known = ", ".join(map(repr, others))
         raise InputError(f"The statistic {name!r} was given. Use some of {known}, or such as 'gwrp0.9'.")
-    return lambda batch: _ranked_mean(batch, decay)
+    return decay
 
 
 def _delta(batch: Batch) -> NDArray[np.float64]:
@@ -123,7 +143,7 @@ def _modulation(window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     length = next_fast_len(n_frames, real=True)
     lines = rfft(fluctuation * taper[:, None, None], length, axis=0)
     power = (lines.real**2 + lines.imag**2) / np.square(taper).sum()
-    starts = np.arange(0, n_bands, -(-n_bands // N_BAND_GROUPS))
+    starts = np.arange(0, n_bands, band_group_size(n_bands))
     sizes = np.diff(np.append(starts, n_bands))
     power = np.add.reduceat(power, starts, axis=1) / sizes[:, None]
     edges = len(power) * 0.5 ** np.arange(N_MODULATION_OCTAVES + 1)
@@ -136,11 +156,14 @@ def _modulation(window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return 10 * np.log10(octaves + LEAST_FLUCTUATION**2)
 
 
-def _ranked_mean(batch: Batch, decay: float) -> NDArray[np.float64]:
-    weights = decay ** np.arange(batch.shape[1], dtype=np.float64)
+def _ranked_mean(batch: Batch, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     ranked = np.sort(batch, axis=1)[:, ::-1]
-    weights /= weights.sum()
     return np.stack([np.einsum("fbc,f->bc", window, weights, optimize=False) for window in ranked])
+
+
+def band_group_size(n_bands: int) -> int:
+    """Return how many neighbouring bands one value of ``"modulation"`` is of."""
+    return -(-n_bands // N_BAND_GROUPS)
 
 
 def standardisation(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

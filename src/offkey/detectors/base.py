@@ -7,8 +7,7 @@ A new detector is one file: subclass `Detector`, write ``__init__`` (which only 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
@@ -20,27 +19,19 @@ from offkey.statistics import Windows, batches
 from offkey.windows import WindowArray, WindowGrid
 
 __all__ = [
-    "Comparable",
     "Detector",
-    "comparable",
+    "Localizer",
     "groups_of",
-    "is_cheap",
     "known_of",
-    "out_of_fold",
     "part_of",
     "pieces_of",
-    "relative",
     "require_counts",
 ]
 
 N_OFFSET_WINDOWS = 1000
-N_FOLDS = 5
-KEPT_BACK = 0.2
 LARGEST_FRAME_VALUE = 1e30
 LARGEST_SCORE = 1e300
 """Scores (of absurd input) are limited to this, above and below zero, so that all are finite."""
-FEWEST_WINDOWS = 3
-"""Fewer windows are not split by recording, but each on its own."""
 
 
 class Detector(Parameterized, ABC):
@@ -211,6 +202,42 @@ class Detector(Parameterized, ABC):
         )
 
 
+class Localizer(Detector, ABC):
+    """A detector that can also say where in a window its score comes from."""
+
+    @final
+    def anomaly_map(self, X: ArrayLike | WindowArray) -> NDArray[np.float64]:
+        """Say where in windows the score comes from: higher is stranger.
+
+        Parameters
+        ----------
+        X : array, shape (n_windows, n_frames, n_bands, n_channels) or (n, n_features)
+            As for `anomaly_score`.
+
+        Returns
+        -------
+        array, shape (n_windows, n_frames, n_bands, n_channels)
+            The mean over a window is that window's score, to rounding.
+
+        Raises
+        ------
+        NotFittedError, ShapeError, InputError
+            As `anomaly_score`.
+        """
+        self._require_fitted()
+        windows, is_table = _as_windows(X)
+        self._check_shape(windows, is_table)
+        if len(windows) == 0:
+            return np.empty(windows.shape)
+        with np.errstate(over="ignore"):
+            maps = np.concatenate([self._map(batch) for batch in batches(windows)])
+        return np.asarray(np.clip(maps, -LARGEST_SCORE, LARGEST_SCORE))
+
+    @abstractmethod
+    def _map(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Spread the scores of windows in memory over their cells."""
+
+
 def groups_of(windows: Windows) -> NDArray[np.int64] | None:
     """Return which recording each window comes from, where that is known."""
     return windows.recordings[windows.groups] if isinstance(windows, WindowArray) else None
@@ -219,34 +246,6 @@ def groups_of(windows: Windows) -> NDArray[np.int64] | None:
 def part_of(windows: Windows, rows: NDArray[np.int64]) -> Windows:
     """Return some of the windows, by ascending index, as lazy as they were."""
     return windows.take(rows) if isinstance(windows, WindowArray) else windows[rows]
-
-
-def is_cheap(detector: Detector) -> bool:
-    """Say whether a detector, with all detectors among its parameters, is cheap enough to be fitted several times."""
-    values = list(detector.get_params().values())
-    within = [each for value in values for each in (value if isinstance(value, list | tuple) else [value])]
-    return detector.cross_fit and all(is_cheap(each) for each in within if isinstance(each, Detector))
-
-
-def out_of_fold(detector: Detector, windows: Windows, folds: Iterable[NDArray[np.int64]]) -> NDArray[np.float64]:
-    """Score windows (n_windows,) by copies of a detector, each fitted without the recordings that it scores.
-
-    Parameters
-    ----------
-    detector : Detector
-        Only its parameters are used.
-    windows : array, shape (n_windows, n_frames, n_bands, n_channels)
-        All windows.
-    folds : iterable of array of int
-        Recordings (windows, where no or too few recordings are known) of each fold; together all of them.
-    """
-    units = _units(windows)
-    scores = np.empty(len(windows))
-    for fold in folds:
-        is_out = np.isin(units, fold)
-        fitted = detector.unfitted().fit(part_of(windows, np.flatnonzero(~is_out)))
-        scores[is_out] = fitted.anomaly_score(part_of(windows, np.flatnonzero(is_out)))
-    return scores
 
 
 def known_of(windows: Windows, column: str) -> NDArray[np.str_]:
@@ -265,71 +264,6 @@ def known_of(windows: Windows, column: str) -> NDArray[np.str_]:
             "Fit on a recordings table with that column, or give the detector another one."
         )
     return np.array(known[column], np.str_)[windows.groups]
-
-
-@final
-@dataclass(frozen=True)
-class Comparable:
-    """A fitted detector, and what its scores of normal sound are like.
-
-    Attributes
-    ----------
-    detector : Detector
-        Fitted.
-    center, spread : float
-        Of scores of normal sound that it was not fitted on: the median, and the median absolute deviation times 1.4826
-        (where more than half of the scores are alike, the standard deviation; 1 where all are).
-    scores : array, shape (n_windows,)
-        Of the windows, less the center and over the spread: by a detector that was not fitted on them, where there is
-        one.
-    """
-
-    detector: Detector
-    center: float
-    spread: float
-    scores: NDArray[np.float64]
-
-
-def comparable(detector: Detector, windows: Windows, seed: int) -> Comparable:
-    """Fit a detector, and say how its scores compare with those of others.
-
-    Cheap detectors score by 5 folds of recordings and are fitted on all; networks keep a fifth of them back.
-    """
-    units = _units(windows)
-    order = np.random.default_rng(seed).permutation(np.unique(units))
-    is_out = np.ones(len(windows), bool)
-    if is_cheap(detector):
-        scores = out_of_fold(detector, windows, np.array_split(order, min(N_FOLDS, len(order))))
-        fitted = detector.unfitted().fit(windows)
-    else:
-        is_out = np.isin(units, order[: max(1, round(KEPT_BACK * len(order)))])
-        fitted = detector.unfitted().fit(part_of(windows, np.flatnonzero(~is_out)))
-        scores = fitted.anomaly_score(windows)
-    center, spread = _center_and_spread(scores[is_out])
-    return Comparable(fitted, center, spread, relative(scores, center, spread))
-
-
-def _center_and_spread(scores: NDArray[np.float64]) -> tuple[float, float]:
-    center = float(np.median(scores))
-    with np.errstate(over="ignore"):
-        spread = 1.4826 * float(np.median(np.abs(scores - center))) or float(scores.std()) or 1.0
-    return center, min(spread, LARGEST_SCORE)
-
-
-def relative(scores: NDArray[np.float64], center: float, spread: float) -> NDArray[np.float64]:
-    """Return scores less a center and over a spread; finite, however absurd they are."""
-    with np.errstate(over="ignore"):
-        return np.clip((scores - center) / spread, -LARGEST_SCORE, LARGEST_SCORE)
-
-
-def _units(windows: Windows) -> NDArray[np.int64]:
-    """Return what splits keep together: the recording of each window (n_windows,), or itself where they are too few."""
-    groups = groups_of(windows)
-    if groups is not None:
-        counts = np.unique(groups, return_counts=True)[1]
-        if len(counts) > 1 and len(groups) - counts.max() >= FEWEST_WINDOWS:
-            return groups
-    return np.arange(len(windows))
 
 
 def pieces_of(window: NDArray[np.floating[Any]], size: int, hop: int) -> NDArray[np.float32]:

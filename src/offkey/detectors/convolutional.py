@@ -8,10 +8,12 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector, groups_of, pieces_of, require_counts
+from offkey.attribution import mahalanobis_shares, over_frames
+from offkey.detectors.base import Localizer, groups_of, pieces_of, require_counts
 from offkey.errors import InputError, ShapeError
 from offkey.networks import Contexts, Network, convolutional_autoencoder, train
 from offkey.statistics import Windows, batches, mahalanobis, whitening
+from offkey.windows import WindowGrid
 
 __all__ = ["ConvolutionalAutoencoder"]
 
@@ -22,7 +24,7 @@ PIECES_AT_ONCE = 1
 
 
 @final
-class ConvolutionalAutoencoder(Detector):
+class ConvolutionalAutoencoder(Localizer):
     """Convolutional autoencoder over pieces of a window.
 
     Strided 3 x 3 convolutions shrink a piece of the spectrogram to a bottleneck, transposed ones give it back (the
@@ -135,6 +137,23 @@ class ConvolutionalAutoencoder(Detector):
         if self.score == "mse":
             return np.array([np.square(self._residuals(window)).mean() for window in windows])
         return mahalanobis(self._mean_residuals(windows), self.residual_mean_, self.residual_whitening_)
+
+    def _map(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        return np.stack([self._map_of(window) for window in windows])
+
+    def _map_of(self, window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        residuals = self._residuals(window)
+        rows = residuals.reshape(-1, residuals[0, 0].size)
+        if self.score == "mse":
+            shares = np.square(rows)
+        else:
+            offsets = rows.mean(axis=0) - self.residual_mean_
+            own = mahalanobis_shares(offsets[None], self.residual_whitening_)[0]
+            shares = over_frames(rows, own, self.residual_mean_)
+        cells, pieces = np.zeros(window.shape), shares.reshape(residuals.shape)
+        for start, piece in zip(WindowGrid(self.piece, self.hop).starts(len(window)), pieces, strict=True):
+            cells[start : start + self.piece] += piece
+        return cells * len(window) / (len(pieces) * self.piece)
 
     def _mean_residuals(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Return the mean residual spectrum (n_windows, n_bands * n_channels) of each window."""

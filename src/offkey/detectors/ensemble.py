@@ -8,7 +8,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector, comparable, relative
+from offkey.detectors.base import Detector, Localizer
+from offkey.detectors.comparable import comparable, map_of, relative
 from offkey.detectors.gaussian import Gaussian
 from offkey.detectors.neighbors import NearestNeighbors
 from offkey.errors import InputError, ShapeError
@@ -18,14 +19,15 @@ __all__ = ["Ensemble"]
 
 
 @final
-class Ensemble(Detector):
+class Ensemble(Localizer):
     """Mean of its members' robust z-scores: ``"auto"`` on the command line, and what a pipeline uses by default.
 
     No family of detectors hears everything: a Gaussian over spectra hears tones, neighbours hear sounds of many kinds,
     fluctuations from frame to frame give away rattles and hiss, and the modulation spectrum rhythms. The members'
     scores have other units and spreads; each is centred and divided by the median and the median absolute deviation
     (times 1.4826) of its own scores of normal recordings that it was not fitted on (by 5 folds of recordings; networks
-    keep a fifth of them back). The members are fixed: nothing is chosen by looking at anomalies.
+    keep a fifth of them back). The members are fixed: nothing is chosen by looking at anomalies. In `anomaly_map`, a
+    member that cannot say where its score comes from adds the same to all cells.
 
     Parameters
     ----------
@@ -75,6 +77,12 @@ class Ensemble(Detector):
         total = np.zeros(len(windows))
         for member, center, scale in zip(self.members_, self.center_, self.scale_, strict=True):
             total += relative(member.anomaly_score(windows), center, scale) / len(self.members_)
+        return total
+
+    def _map(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        total = np.zeros(windows.shape)
+        for member, center, scale in zip(self.members_, self.center_, self.scale_, strict=True):
+            total += relative(map_of(member, windows), center, scale) / len(self.members_)
         return total
 
 

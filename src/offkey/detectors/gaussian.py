@@ -8,7 +8,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector, groups_of
+from offkey.attribution import mahalanobis_shares, over_cells
+from offkey.detectors.base import Localizer, groups_of
 from offkey.errors import ShapeError
 from offkey.statistics import Windows, mahalanobis, time_statistics, whitening
 
@@ -16,7 +17,7 @@ __all__ = ["Gaussian"]
 
 
 @final
-class Gaussian(Detector):
+class Gaussian(Localizer):
     """Mahalanobis distance of a window's time-pooled spectrum from the normal ones, with a Ledoit-Wolf covariance.
 
     Hears any lasting change of the spectrum, tones and bands alike, and of how much each band fluctuates; deaf to
@@ -56,6 +57,11 @@ class Gaussian(Detector):
 
     def _score(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         return mahalanobis(self._pooled(windows), self.mean_, self.whitening_)
+
+    def _map(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        values = self._pooled(windows)
+        shares = mahalanobis_shares(values - self.mean_, self.whitening_)
+        return over_cells(windows, self.statistics, shares, np.broadcast_to(self.mean_, values.shape))
 
     def _pooled(self, windows: Windows) -> NDArray[np.float64]:
         return time_statistics(windows, self.statistics)

@@ -7,14 +7,14 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector
+from offkey.detectors.base import Localizer
 from offkey.statistics import Windows, time_statistics
 
 __all__ = ["Level"]
 
 
 @final
-class Level(Detector):
+class Level(Localizer):
     """Distance of a window's level from the normal level; what any other detector has to beat.
 
     The level is the mean of the window over frames and bands (of log-mel frames: the mean level in dB), for each
@@ -47,6 +47,14 @@ class Level(Detector):
     def _score(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         distance = np.abs(_levels(windows) - self.median_) / self.spread_
         return np.asarray(distance.max(axis=1))
+
+    def _map(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        offsets = (_levels(windows) - self.median_) / self.spread_
+        rows, loudest = np.arange(len(windows)), np.abs(offsets).argmax(axis=1)
+        cells = np.zeros(windows.shape)
+        own = (windows[rows, :, :, loudest] - self.median_[loudest, None, None]) / self.spread_[loudest, None, None]
+        cells[rows, :, :, loudest] = own * (np.sign(offsets[rows, loudest]) * windows.shape[3])[:, None, None]
+        return cells
 
 
 def _levels(windows: Windows) -> NDArray[np.float64]:

@@ -8,15 +8,16 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector, require_counts
+from offkey.attribution import mahalanobis_shares, over_cells
+from offkey.detectors.base import Localizer, require_counts
 from offkey.errors import InputError, ShapeError
-from offkey.statistics import Windows, standardisation, time_statistics
+from offkey.statistics import Windows, mahalanobis, standardisation, time_statistics
 
 __all__ = ["GaussianMixture"]
 
 
 @final
-class GaussianMixture(Detector):
+class GaussianMixture(Localizer):
     """Negative log-likelihood of a window's pooled spectrum under a mixture of Gaussians.
 
     With global weighted ranking pooling (``"gwrp0.99"``) this is TWFR-GMM: Guan et al. 2023, "Time-weighted frequency
@@ -25,6 +26,9 @@ class GaussianMixture(Detector):
 
     Where normal sound has several kinds (speeds, loads), each can have a Gaussian of its own. It needs many windows of
     each kind: with fewer than values, the regularisation decides.
+
+    `anomaly_map` spreads half the squared Mahalanobis distance from the likeliest Gaussian; what the score is besides
+    lies evenly on all cells.
 
     Parameters
     ----------
@@ -102,7 +106,28 @@ class GaussianMixture(Detector):
         self.log_norms_ = np.log(mixture.weights_) + log_determinants - rows.shape[1] / 2 * np.log(2 * np.pi)
 
     def _score(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        rows = (time_statistics(windows, self.statistics) - self.mean_) / self.scale_
+        logs = self._log_densities(self._rows(windows))
+        largest = logs.max(axis=0)
+        return np.asarray(-largest - np.log(np.exp(logs - largest).sum(axis=0)))
+
+    def _map(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        rows = self._rows(windows)
+        nearest = self._log_densities(rows).argmax(axis=0)
+        shares = np.empty(rows.shape)
+        for each, (centre, whitener) in enumerate(zip(self.centres_, self.whitening_, strict=True)):
+            own = nearest == each
+            offsets, matrix = rows[own] - centre, np.diag(whitener) if whitener.ndim == 1 else whitener
+            distances = mahalanobis(rows[own], centre, matrix)
+            shares[own] = mahalanobis_shares(offsets, matrix) * distances[:, None] / 2
+        cells = over_cells(windows, self.statistics, shares, self.centres_[nearest] * self.scale_ + self.mean_)
+        rest = self._score(windows) - shares.sum(axis=1)
+        return np.asarray(cells + rest[:, None, None, None])
+
+    def _rows(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        return (time_statistics(windows, self.statistics) - self.mean_) / self.scale_
+
+    def _log_densities(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the logarithm of weight times density (n_components, n) of standardised rows."""
         logs = np.empty((len(self.centres_), len(rows)))
         for log, centre, whitener, norm in zip(logs, self.centres_, self.whitening_, self.log_norms_, strict=True):
             offsets = rows - centre
@@ -111,5 +136,4 @@ class GaussianMixture(Detector):
             else:
                 white = np.einsum("nd,wd->nw", offsets, whitener, optimize=False)
             log[:] = norm - 0.5 * np.einsum("nw,nw->n", white, white, optimize=False)
-        largest = logs.max(axis=0)
-        return np.asarray(-largest - np.log(np.exp(logs - largest).sum(axis=0)))
+        return logs

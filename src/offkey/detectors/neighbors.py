@@ -8,7 +8,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector, require_counts
+from offkey.attribution import over_cells
+from offkey.detectors.base import Localizer, require_counts
 from offkey.errors import InputError, ShapeError
 from offkey.statistics import Windows, batches, standardisation, time_statistics
 
@@ -19,7 +20,7 @@ METRICS = ("euclidean", "cosine")
 
 
 @final
-class NearestNeighbors(Detector):
+class NearestNeighbors(Localizer):
     """Mean distance of a window's statistics over time to the nearest normal ones.
 
     Parameters
@@ -167,11 +168,53 @@ class NearestNeighbors(Detector):
         return np.array([self._distance(row) for row in self._prepared(self._values(windows))])
 
     def _distance(self, row: NDArray[np.float64]) -> float:
-        offsets = self.references_ - row
+        distances = self._distances(self.references_ - row)
+        return float(_smallest(distances, min(self.n_neighbors, distances.shape[1])).mean())
+
+    def _distances(self, offsets: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return distances (n_subbands, n_references) from offsets (n_references, n_values)."""
         parts = [offsets[:, start:stop] for start, stop in zip(self.edges_, self.edges_[1:], strict=False)]
         squared = np.stack([np.einsum("rd,rd->r", part, part, optimize=False) for part in parts])
-        distances = self._from_squared(squared) / self.density_
-        return float(_smallest(distances, min(self.n_neighbors, distances.shape[1])).mean())
+        return self._from_squared(squared) / self.density_
+
+    def _map(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        values = self._values(windows)
+        rows = self._prepared(values)
+        shares, nearest = np.zeros(rows.shape), np.zeros(rows.shape)
+        for row, share, reference in zip(rows, shares, nearest, strict=True):
+            self._explain(row, share, reference)
+        references = values + (nearest - rows) * self._units(values)
+        bands = np.array_split(np.arange(windows.shape[2]), self.n_subbands)
+        parts = [slice(*edges) for edges in zip(self.edges_, self.edges_[1:], strict=False)]
+        cells = [
+            over_cells(windows[:, :, own], self.statistics, shares[:, part], references[:, part])
+            for own, part in zip(bands, parts, strict=True)
+        ]
+        sizes = [windows.shape[2] / len(own) for own in bands]
+        return np.concatenate([cell * size for cell, size in zip(cells, sizes, strict=True)], axis=2)
+
+    def _explain(self, row: NDArray[np.float64], share: NDArray[np.float64], reference: NDArray[np.float64]) -> None:
+        """Write to ``share`` (n_values,) what each value adds to the score, to ``reference`` its mean neighbour."""
+        offsets = self.references_ - row
+        distances = self._distances(offsets)
+        n_neighbors = min(self.n_neighbors, distances.shape[1])
+        for each, (start, stop) in enumerate(zip(self.edges_, self.edges_[1:], strict=False)):
+            near = np.argpartition(distances[each], n_neighbors - 1)[:n_neighbors]
+            squared = np.square(offsets[near, start:stop])
+            total = squared.sum(axis=1)
+            parts = squared * (distances[each, near] / np.where(total > 0, total, 1))[:, None]
+            share[start:stop] = parts.mean(axis=0) / self.n_subbands
+            reference[start:stop] = self.references_[near, start:stop].mean(axis=0)
+
+    def _units(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what prepared values must be multiplied by to be in the unit of the values (n, n_values)."""
+        if self.metric == "euclidean":
+            return np.broadcast_to(self.scale_, values.shape)
+        lengths = [
+            np.sqrt(np.square(values[:, start:stop]).sum(axis=1, keepdims=True)).repeat(stop - start, axis=1)
+            for start, stop in zip(self.edges_, self.edges_[1:], strict=False)
+        ]
+        return np.concatenate(lengths, axis=1)
 
 
 def _squared(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

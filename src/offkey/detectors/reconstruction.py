@@ -9,7 +9,8 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector, groups_of
+from offkey.attribution import mahalanobis_shares, over_frames
+from offkey.detectors.base import Localizer, groups_of
 from offkey.errors import InputError, ShapeError
 from offkey.networks import Contexts, Network, dense_autoencoder, train
 from offkey.statistics import Windows, batches, mahalanobis, whitening
@@ -25,7 +26,7 @@ N_COMPARED = 512
 """Contexts on which a converted network is compared with the trained one."""
 
 
-class FrameNetwork(Detector):
+class FrameNetwork(Localizer):
     """What both autoencoders share: contexts in, predicted frames out, residuals to scores."""
 
     cross_fit: ClassVar[bool] = False
@@ -153,6 +154,41 @@ class FrameNetwork(Detector):
         if self.score in BY_DOMAIN:
             return np.array([self._by_domain(self._residuals(window)).min() for window in windows])
         return mahalanobis(self._mean_residuals(windows), self.residual_mean_, self.residual_whitening_)
+
+    @final
+    def _map(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        return np.stack([self._map_of(window) for window in windows])
+
+    @final
+    def _map_of(self, window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Return where a window's score comes from (n_frames, n_bands, n_channels): each frame that was predicted."""
+        residuals = self._residuals(window)
+        rows = residuals.reshape(-1, residuals.shape[-1])
+        if self.score == "mse":
+            shares = np.square(rows)
+        elif self.score == "mahalanobis":
+            offsets = rows.mean(axis=0) - self.residual_mean_
+            own = mahalanobis_shares(offsets[None], self.residual_whitening_)[0]
+            shares = over_frames(rows, own, self.residual_mean_)
+        else:
+            whitener = self.domain_whitening_[self._by_domain(residuals).argmin()]
+            is_selective = self.score == "selective-mahalanobis"
+            held = rows.mean(axis=0, keepdims=True) if is_selective else rows
+            own = mahalanobis_shares(held, whitener)
+            own = own * own.sum(axis=1, keepdims=True)
+            shares = over_frames(rows, own[0], np.zeros(rows.shape[1])) if is_selective else own * rows.shape[1]
+        return self._onto_frames(shares.reshape(residuals.shape), window)
+
+    @final
+    def _onto_frames(self, shares: NDArray[np.float64], window: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Add up shares (n_contexts, n_target_frames, n_values) on the frames they are of; the mean stays the same."""
+        n_contexts, n_targets, n_values = shares.shape
+        first = (self.context_ - n_targets) // 2
+        cells = np.zeros((len(window), n_values))
+        for target in range(n_targets):
+            start = first + target
+            cells[start : start + n_contexts] += shares[:, target]
+        return np.asarray(cells * len(window) / (n_contexts * n_targets)).reshape(window.shape)
 
     @final
     def _by_domain(self, residuals: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector, comparable, groups_of, known_of, part_of, relative, require_counts
+from offkey.detectors.base import Detector, Localizer, groups_of, known_of, part_of, require_counts
+from offkey.detectors.comparable import comparable, map_of, relative
 from offkey.detectors.gaussian import Gaussian
 from offkey.errors import InputError, ShapeError
 from offkey.statistics import Windows, time_statistics
@@ -26,7 +27,7 @@ N_SILHOUETTE_WINDOWS = 1000
 
 
 @final
-class PerState(Detector):
+class PerState(Localizer):
     """One detector for each operating state or domain; a window's score is that of the state it fits best.
 
     A machine with two speeds, or that is on and off, has normal sounds of two kinds: to one detector all that lies
@@ -34,6 +35,7 @@ class PerState(Detector):
     (robust z-scores of held-out normal sound of the state) before the smallest is taken, so that a state that is rare
     or varies more does not cost sensitivity in the others. With ``column="domain"`` it is the minimum over source and
     target of DCASE baselines. A fault that makes one state sound as another one when healthy is not heard.
+    `anomaly_map` is that of the state a window fits best.
 
     Parameters
     ----------
@@ -134,8 +136,19 @@ class PerState(Detector):
         return _without_rare(states, places, groups)
 
     def _score(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        return np.asarray(self._of_states(windows).min(axis=0))
+
+    def _of_states(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         each = zip(self.detectors_, self.center_, self.scale_, strict=True)
-        return np.asarray(np.min([relative(own.anomaly_score(windows), *of) for own, *of in each], axis=0))
+        return np.stack([relative(own.anomaly_score(windows), *of) for own, *of in each])
+
+    def _map(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        nearest, cells = self._of_states(windows).argmin(axis=0), np.empty(windows.shape)
+        for state in np.unique(nearest):
+            own = nearest == state
+            maps = map_of(self.detectors_[state], windows[own])
+            cells[own] = relative(maps, self.center_[state], self.scale_[state])
+        return cells
 
 
 def _principal_components(spectra: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.detectors.base import Detector
+from offkey.attribution import norm_shares, over_cells
+from offkey.detectors.base import Localizer
 from offkey.errors import InputError, ShapeError
 from offkey.statistics import Windows, standardisation, time_statistics
 
@@ -16,7 +17,7 @@ __all__ = ["PrincipalComponents"]
 
 
 @final
-class PrincipalComponents(Detector):
+class PrincipalComponents(Localizer):
     """Distance of a window's statistics over time from the subspace that normal ones vary in.
 
     The residual of a principal component analysis, in process monitoring the squared prediction error or Q statistic
@@ -63,7 +64,16 @@ class PrincipalComponents(Detector):
         self.components_ = directions[:n_components]
 
     def _score(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        rows = (time_statistics(windows, self.statistics) - self.mean_) / self.scale_
-        within = np.einsum("nd,cd->nc", rows, self.components_, optimize=False)
-        residuals = rows - np.einsum("nc,cd->nd", within, self.components_, optimize=False)
+        residuals = self._residuals(time_statistics(windows, self.statistics))
         return np.asarray(np.sqrt(np.einsum("nd,nd->n", residuals, residuals, optimize=False)))
+
+    def _map(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        values = time_statistics(windows, self.statistics)
+        residuals = self._residuals(values)
+        return over_cells(windows, self.statistics, norm_shares(residuals), values - residuals * self.scale_)
+
+    def _residuals(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the subspace leaves over of statistics (n, n_values), standardised."""
+        rows = (values - self.mean_) / self.scale_
+        within = np.einsum("nd,cd->nc", rows, self.components_, optimize=False)
+        return np.asarray(rows - np.einsum("nc,cd->nd", within, self.components_, optimize=False))

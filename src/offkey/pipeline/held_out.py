@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey.detectors import Detector
-from offkey.detectors.base import is_cheap, out_of_fold
+from offkey.detectors.comparable import is_cheap, out_of_fold
 from offkey.errors import InputError
 from offkey.progress import track
 from offkey.windows import WindowArray, WindowGrid
