@@ -26,7 +26,7 @@ from offkey.errors import BundleError
 
 __all__ = ["FORMAT", "Bundle", "read", "write"]
 
-FORMAT = 3
+FORMAT = 4
 """Format version; raised when an older offkey could not read the file correctly."""
 
 DOCUMENT = "pipeline.json"

@@ -61,6 +61,9 @@ def score(
         _tell_sum(pipeline, decisions, rate, windows)
     n_resampled = sum(decision.source_rate != pipeline.rate_ for decision in decisions)
     n_recordings = len(decisions) + len(failures)
+    n_ill = sum(bool(decision.health) for decision in decisions)
+    if n_ill:
+        note(f"The sensor may be at fault in {n_ill} of {n_recordings} recordings: check that first.")
     if n_resampled:
         note(f"{n_resampled} of {n_recordings} recordings were resampled to {pipeline.rate_} Hz.")
     n_groups, n_pooled = len(pipeline.boundaries_) - 1, sum(not decision.group for decision in decisions)
@@ -166,6 +169,8 @@ def _tell_resolution(pipeline: Pipeline, decisions: list[Decision], rate: float)
 def _tell(decision: Decision, windows: bool, events: bool) -> None:
     mark = "  (shorter than the calibration clips: false alarms may be more frequent)" if decision.is_short else ""
     say(_line(decision, decision.source + mark))
+    for finding in decision.health:
+        say(f"{'sensor':8}  {finding.sentence}")
     if windows and len(decision.segments) > 1:
         for segment in decision.segments:
             say(_line(segment, f"  segment {segment.start_s:.2f}-{segment.stop_s:.2f} s"))
@@ -195,7 +200,8 @@ def _rows(decision: Decision, windows: bool, events: bool) -> list[dict[str, Any
 
 def _clip(decision: Decision) -> dict[str, Any]:
     names = ("score", "p_value", "threshold", "is_anomaly", "duration_s", "is_short", "group")
-    return {name: getattr(decision, name) for name in names} | {"n_events": len(decision.events)}
+    sensor = "; ".join(finding.sentence for finding in decision.health)
+    return {name: getattr(decision, name) for name in names} | {"n_events": len(decision.events), "sensor": sensor}
 
 
 def _timeline(decision: Decision) -> list[dict[str, Any]]:

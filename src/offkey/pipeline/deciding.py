@@ -7,6 +7,7 @@ import numpy as np
 from offkey.decisions import Event, EventFinder, segments
 from offkey.pipeline.boundaries import Boundaries
 from offkey.pipeline.decision import Decision, ScoredSegment, ScoredWindow
+from offkey.pipeline.hearing import Heard
 from offkey.pipeline.sources import Source
 from offkey.windows import parse_pooling
 
@@ -15,13 +16,13 @@ __all__ = ["find_events", "make_decision"]
 
 def make_decision(
     source: Source,
-    windows: list[ScoredWindow],
-    duration_s: float,
+    heard: Heard,
     boundaries: Boundaries,
     rate: int,
     group: str,
 ) -> Decision:
-    """Decide about a recording by its windows (at ``rate`` hertz), at least one, and the boundaries of its group."""
+    """Decide about a recording by its windows (at ``rate`` hertz), and the boundaries of its group."""
+    windows = heard.windows
     calibration, pool = boundaries.clips, parse_pooling(boundaries.pooling)
     scores = np.array([window.score for window in windows])
     units = segments(len(windows), calibration.unit_windows)
@@ -43,13 +44,14 @@ def make_decision(
         p_value=strangest.p_value,
         threshold=calibration.threshold.fitted_state["threshold_"],
         is_anomaly=any(segment.is_anomaly for segment in decided),
-        duration_s=duration_s,
+        duration_s=heard.duration_s,
         source_rate=source.rate,
         is_short=len(windows) < calibration.unit_windows,
         group=group,
         segments=decided,
         events=events,
         scored_windows=tuple(windows),
+        health=heard.findings,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey.decisions import Event, benjamini_hochberg
+from offkey.signals.health import Finding
 
 __all__ = ["Decision", "ScoredSegment", "ScoredWindow", "TrainingScore", "discoveries"]
 
@@ -77,6 +78,9 @@ class Decision:
         Stretches of windows above the boundary of single windows, in order of time.
     scored_windows : tuple of ScoredWindow
         All windows, in order of time.
+    health : tuple of Finding
+        What is wrong with the sensor or the recording (clipping, dropouts, a lost channel, hum, gain); it does not
+        enter the decision, but may be the reason for it.
     """
 
     source: str
@@ -91,6 +95,7 @@ class Decision:
     segments: tuple[ScoredSegment, ...]
     events: tuple[Event, ...]
     scored_windows: tuple[ScoredWindow, ...]
+    health: tuple[Finding, ...] = ()
 
     @property
     def batch_p_value(self) -> float:

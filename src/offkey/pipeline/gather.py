@@ -19,6 +19,7 @@ from offkey.errors import InputError, ReadError
 from offkey.features import Feature, Framer
 from offkey.pipeline.sources import Failure, Recording, Source, survey
 from offkey.progress import track
+from offkey.signals.health import Health, HealthMeter
 from offkey.windows import FrameStore, WindowGrid
 
 __all__ = ["Gathered", "StoredFrames", "digest_of", "gather", "shared", "too_short"]
@@ -43,9 +44,9 @@ class StoredFrames:
 class Gathered:
     """Frames of all usable recordings, and what was chosen on the way.
 
-    ``names``, ``digests`` (of samples, shortened) and ``store.recordings`` go together; ``digest`` is a SHA-256 over
-    all samples; ``known`` is what a table says of recordings, by column and name. The store is closed at the end of a
-    ``with`` block.
+    ``names``, ``digests`` (of samples, shortened), ``healths`` and ``store.recordings`` go together; ``digest`` is a
+    SHA-256 over all samples; ``known`` is what a table says of recordings, by column and name. The store is closed at
+    the end of a ``with`` block.
     """
 
     feature: Feature
@@ -54,6 +55,7 @@ class Gathered:
     store: FrameStore | StoredFrames
     names: list[str]
     digests: list[str]
+    healths: list[Health]
     failures: list[Failure]
     notes: list[str]
     digest: str
@@ -74,6 +76,7 @@ class Gathered:
             store=StoredFrames(self.store.frames, [self.store.recordings[i] for i in indices]),
             names=[self.names[i] for i in indices],
             digests=digests,
+            healths=[self.healths[i] for i in indices],
             digest=hashlib.sha256("".join(digests).encode()).hexdigest(),
         )
 
@@ -112,7 +115,7 @@ def gather(
     expected_frames = sum(feature.n_frames(source.n_samples_at(rate)) for source in sources)
     store = FrameStore(*shape, expected_bytes=4 * expected_frames * math.prod(shape))
     try:
-        names, digests, digest = _fill(store, sources, feature, grid, rate, failures)
+        names, digests, healths, digest = _fill(store, sources, feature, grid, rate, failures)
         if not names:
             raise InputError(_nothing_usable(failures))
     except BaseException:
@@ -122,7 +125,7 @@ def gather(
         logger.warning("left out: %s", failure)
     for note in notes:
         logger.info(note)
-    return Gathered(feature, grid, n_channels, store, names, digests, failures, notes, digest, known or {})
+    return Gathered(feature, grid, n_channels, store, names, digests, healths, failures, notes, digest, known or {})
 
 
 @contextmanager
@@ -140,10 +143,14 @@ def shared(gathered: Gathered) -> Iterator[Gathered]:
 
 def _fill(
     store: FrameStore, sources: list[Source], feature: Feature, grid: WindowGrid, rate: int, failures: list[Failure]
-) -> tuple[list[str], list[str], str]:
-    """Write all recordings to the store; return names and digests of those that could be read, and a digest of all."""
+) -> tuple[list[str], list[str], list[Health], str]:
+    """Write all recordings to the store; return names, digests and health of those that could be read.
+
+    The last is a digest of all.
+    """
     names: list[str] = []
     digests: list[str] = []
+    healths: list[Health] = []
     seen: dict[bytes, str] = {}
     digest = hashlib.sha256()
     for source in track(sources, "reading", len(sources)):
@@ -155,12 +162,13 @@ def _fill(
         else:
             names.append(source.name)
             digests.append(shortened(reader.digest))
+            healths.append(reader.meter.health())
             digest.update(reader.digest.digest())
-    return names, digests, digest.hexdigest()
+    return names, digests, healths, digest.hexdigest()
 
 
 class _Reader:
-    """Turns one recording into frames, while it counts and digests its samples.
+    """Turns one recording into frames, while it counts, digests and measures its samples.
 
     ``seen`` maps digests to names: a second copy of a recording would be on both sides of the split, and is refused.
     """
@@ -170,10 +178,11 @@ class _Reader:
         self._seen = seen
         self.n_samples = 0
         self.digest = hashlib.sha256()
+        self.meter = HealthMeter(source.rate, source.n_channels)
 
     def frames(self) -> Iterator[NDArray[np.float32]]:
         framer = Framer(self._feature, self._source.n_channels)
-        for block in self._source.blocks(self._rate):
+        for block in self._source.blocks(self._rate, self.meter):
             self.digest.update(block.tobytes())
             self.n_samples += block.shape[1]
             yield framer.push(block)

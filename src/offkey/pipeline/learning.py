@@ -17,6 +17,7 @@ from offkey.pipeline.boundaries import Evidence
 from offkey.pipeline.decision import TrainingScore
 from offkey.pipeline.gather import Gathered
 from offkey.pipeline.held_out import FEWEST_RECORDINGS, cut_into_blocks, fit_and_score, strangest_first
+from offkey.pipeline.normal import NormalSound
 from offkey.pipeline.provenance import provenance
 from offkey.pipeline.sources import POOLED, same_name
 from offkey.windows import WindowArray, parse_pooling
@@ -32,9 +33,13 @@ Bounds = list[tuple[int, int]]
 @final
 @dataclass(frozen=True)
 class Learned:
-    """A fitted detector, the held-out scores, all training recordings from the strangest on, and what to say of it."""
+    """A fitted detector, the held-out scores, all training recordings from the strangest on, and what to say of it.
+
+    ``normal`` is what the recordings are like.
+    """
 
     detector: Detector
+    normal: NormalSound
     evidence: list[Evidence]
     training: list[TrainingScore]
     provenance: dict[str, Any]
@@ -72,6 +77,7 @@ def learn(
         )
 
     name_of = dict(zip(gathered.digests, map(same_name, gathered.names), strict=True))
+    health_of = dict(zip(gathered.digests, gathered.healths, strict=True))
     known = gathered.known.items()
     columns = {column: [values.get(name_of[each.digest], "") for each in evidence] for column, values in known}
 
@@ -87,7 +93,9 @@ def learn(
             for i in order
         ]
         made = provenance(gathered, [bounds[i] for i in kept], seed)
-        return [kept[i] for i in order], Learned(fitted.detector, held_out, training, made, notes)
+        healths = [health_of[digest] for digest in {evidence[i].digest for i in kept}]
+        normal = NormalSound.of(windows, gathered.feature, healths)
+        return [kept[i] for i in order], Learned(fitted.detector, normal, held_out, training, made, notes)
 
     strangest, learned = fit(list(range(len(bounds))))
     if drop_strangest:

@@ -20,8 +20,9 @@ from offkey.parameters import Parameterized
 from offkey.pipeline import sources
 from offkey.pipeline.boundaries import Boundaries, Policy, make_boundaries, timeline_of
 from offkey.pipeline.deciding import make_decision
-from offkey.pipeline.decision import Decision, ScoredWindow
-from offkey.pipeline.gather import Gathered, gather, too_short
+from offkey.pipeline.decision import Decision
+from offkey.pipeline.gather import Gathered, gather
+from offkey.pipeline.hearing import Heard, hear
 from offkey.pipeline.learning import learn
 from offkey.pipeline.provenance import with_calibration
 from offkey.pipeline.recalibrate import KnownRecordings
@@ -77,6 +78,8 @@ class Pipeline(Parameterized):
         Windows in frames.
     boundaries_ : dict of str to Boundaries
         Thresholds with the scores they rest on: under ``""`` of all together, and of each group that has its own.
+    normal_ : NormalSound
+        Spectra and health of the recordings: what decisions are explained by.
     evidence_ : list of Evidence
         The scores of normal sound that the boundaries rest on.
     training_ : list of TrainingScore
@@ -176,6 +179,7 @@ class Pipeline(Parameterized):
         boundaries, more = make_boundaries(learned.evidence, policy, timeline)
         self.features_, self.grid_, self.n_channels_ = gathered.feature, gathered.grid, gathered.n_channels
         self.detector_, self.evidence_, self.training_ = learned.detector, learned.evidence, learned.training
+        self.normal_ = learned.normal
         self.provenance_, self.failures_ = learned.provenance, gathered.failures
         self.fit_notes_ = notes + learned.notes
         self._take_up(boundaries, more)
@@ -281,7 +285,7 @@ class Pipeline(Parameterized):
         """
         key, boundaries = self._boundaries_of(group)
         source = sources.open_source(recording)
-        return make_decision(source, *self._hear(source, boundaries), boundaries, self.rate_, key)
+        return make_decision(source, self._hear(source, boundaries), boundaries, self.rate_, key)
 
     def _boundaries_of(self, group: Mapping[str, Any] | str | None) -> tuple[str, Boundaries]:
         self._require_fit()
@@ -289,24 +293,17 @@ class Pipeline(Parameterized):
         key = key if key in self.boundaries_ else POOLED
         return key, self.boundaries_[key]
 
-    def _hear(self, source: Source, boundaries: Boundaries) -> tuple[list[ScoredWindow], float]:
-        """Return the windows of a recording, at least one, and its length in seconds."""
+    def _hear(self, source: Source, boundaries: Boundaries) -> Heard:
         if source.n_channels != self.n_channels_:
             raise ReadError(
                 source.name, f"has {source.n_channels} channels, the pipeline was fitted on {self.n_channels_}."
             )
         if source.rate != self.rate_:
             logger.info("%s: resampled from %d to %d Hz.", source.name, source.rate, self.rate_)
-        stream = self._stream(boundaries, self.rate_)
-        windows = [window for block in source.blocks(self.rate_) for window in stream.take(block)]
-        windows += stream.flush()
-        if not windows:
-            n_samples = round(stream.duration_s * self.rate_)
-            raise ReadError(source.name, too_short(n_samples, self.features_, self.grid_))
-        return windows, stream.duration_s
+        return hear(source, self._stream(boundaries, self.rate_), self.features_, self.grid_, self.normal_)
 
     def _score_windows(self, source: Source) -> NDArray[np.float64]:
-        return np.array([window.score for window in self._hear(source, self.boundaries_[POOLED])[0]])
+        return np.array([window.score for window in self._hear(source, self.boundaries_[POOLED]).windows])
 
     def score(self, recordings: Any, group: Mapping[str, Any] | None = None) -> Iterator[Decision | Failure]:
         """Decide about many recordings, one after the other; one that cannot be used gives a `Failure`, and on it goes.

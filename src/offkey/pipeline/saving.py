@@ -18,6 +18,7 @@ from offkey.features import Feature
 from offkey.parameters import Parameterized
 from offkey.pipeline.boundaries import Boundaries, Evidence
 from offkey.pipeline.decision import TrainingScore
+from offkey.pipeline.normal import NormalSound
 from offkey.pipeline.sources import POOLED, Failure
 from offkey.pipeline.state import Packer, Unpacker
 from offkey.windows import WindowGrid, parse_pooling
@@ -58,6 +59,10 @@ def to_bundle(params: Mapping[str, Any], state: Mapping[str, Any]) -> Bundle:
             for i, (group, boundaries) in enumerate(state["boundaries_"].items())
         },
         "evidence": _pack_evidence(packer, state["evidence_"]),
+        "normal": {
+            part: {name: packer.value(f"normal.{part}.{name}", each) for name, each in arrays.items()}
+            for part, arrays in state["normal_"].state.items()
+        },
     }
     return Bundle(document, packer.arrays, packer.blobs)
 
@@ -113,6 +118,12 @@ def _from_bundle(content: Bundle, own: Sequence[type[Detector]]) -> tuple[dict[s
         "provenance_": dict(document["provenance"]),
         "boundaries_": boundaries,
         "evidence_": _unpack_evidence(unpacker, document["evidence"]),
+        "normal_": NormalSound.from_state(
+            {
+                part: {name: unpacker.value(each) for name, each in arrays.items()}
+                for part, arrays in document["normal"].items()
+            }
+        ),
     }
     _try(state)
     return params, state

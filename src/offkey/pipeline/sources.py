@@ -15,6 +15,7 @@ from offkey.errors import InputError, ReadError
 from offkey.recordings import check_table
 from offkey.signals import Clip, Resampler, SoundFile, find
 from offkey.signals.files import LENGTH_UNKNOWN
+from offkey.signals.health import HealthMeter
 
 __all__ = [
     "POOLED",
@@ -65,8 +66,8 @@ class Source:
     n_samples: int
     clip: Clip | None = None
 
-    def blocks(self, rate: int) -> Iterator[NDArray[np.float32]]:
-        """Yield the samples (n_channels, n) at another rate, in hertz.
+    def blocks(self, rate: int, meter: HealthMeter | None = None) -> Iterator[NDArray[np.float32]]:
+        """Yield the samples (n_channels, n) at another rate, in hertz; a meter measures them as they were recorded.
 
         Raises
         ------
@@ -77,13 +78,18 @@ class Source:
             resampler = Resampler(self.rate, rate, self.n_channels)
         except InputError as error:
             raise ReadError(self.name, str(error)) from error
-        if self.clip is not None:
-            yield from resampler.feed(self.clip.samples)
-        else:
-            with SoundFile(self.name) as file:
-                for block in file.blocks():
-                    yield from resampler.feed(block)
+        for block in self._own_blocks():
+            if meter is not None:
+                meter.push(block)
+            yield from resampler.feed(block)
         yield resampler.finish()
+
+    def _own_blocks(self) -> Iterator[NDArray[np.float32]]:
+        if self.clip is not None:
+            yield self.clip.samples
+            return
+        with SoundFile(self.name) as file:
+            yield from file.blocks()
 
     def n_samples_at(self, rate: int) -> int:
         """Return the number of samples at another rate."""

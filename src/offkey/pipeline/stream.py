@@ -54,12 +54,18 @@ class Stream:
         self._first_held = 0  # frame number of the first held frame
         self._next_start = 0  # frame number at which the next window starts
         self._n_samples = 0  # at the pipeline's rate
+        self._frame_sum = np.zeros(self._held.shape[1:])
         self._is_over = False
 
     @property
     def duration_s(self) -> float:
         """Seconds of signal that were heard so far."""
         return self._n_samples / self._rate
+
+    @property
+    def mean_frame(self) -> NDArray[np.float64]:
+        """Mean of the frames so far (n_bands, n_channels)."""
+        return self._frame_sum / max(1, self._first_held + len(self._held))
 
     def push(self, block: ArrayLike) -> list[ScoredWindow]:
         """Take up samples and return the windows that became complete.
@@ -108,6 +114,7 @@ class Stream:
 
     def _score(self, frames: NDArray[np.float32]) -> list[ScoredWindow]:
         self._held = np.concatenate([self._held, frames])
+        self._frame_sum += frames.sum(axis=0, dtype=np.float64)
         n_seen = self._first_held + len(self._held)
         starts = np.arange(self._next_start, n_seen - self._grid.n_frames + 1, self._grid.hop)
         if len(starts) == 0:

@@ -1,0 +1,250 @@
+"""Deviations from normal sound, measured and put into words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offkey.profile import Deviation
+from offkey.signals import Clip
+
+__all__ = ["Describer", "Peculiarity", "distinct"]
+
+Array = NDArray[np.float64]
+
+SMOOTHED_S, LONGEST_SMOOTHED_S, GAP_S = 0.2, 3.0, 0.3
+"""How finely times are told."""
+FLUCTUATION_DB = 22.0
+"""Four times the standard deviation of the level of a line of noise (5.6 dB): over so many frames and bands is smoothed
+that what is told of stands out of that."""
+THROUGHOUT = 0.85
+"""Part of the time from which on something is there throughout."""
+LEAST_DB = 1.0
+"""Smaller changes are not told of."""
+TONE_BANDS, TONE_WIDTH, TONE_SAMPLES = 4, 0.003, 16_384
+"""A tone has half of the power of so few bands within so much of its frequency, in spectra of so many samples."""
+HISS_HZ, LOWEST_HZ = 2000.0, 20.0
+NARROW, BROAD = 1.15, 4.0
+"""Up to which and from which ratio of its edges a run of bands is called so."""
+AGAINST = {
+    "normal": "normal",
+    "rest": "the rest of the recording",
+    "spectrum": "what the other bands let expect",
+}
+
+
+@final
+@dataclass(frozen=True)
+class Peculiarity:
+    """A stretch of time and frequency that is not as in normal sound.
+
+    Attributes
+    ----------
+    sentence : str
+        What was measured: kind, place, change and time.
+    kind : str
+        ``"tone"``, ``"hiss"``, ``"noise"``, ``"bursts"`` or ``"softer"``.
+    channel : int
+        Which channel.
+    low_hz, high_hz : float
+        Edges of the bands.
+    spans_s : tuple of (float, float)
+        When, in seconds of the recording.
+    change_db : float
+        Mean level less what it is held against.
+    strength : float
+        How significant: nine in ten normal recordings have none above 1.
+    against : str
+        ``"normal"``, or ``"rest"`` of the recording, or ``"spectrum"``: as of a `Deviation`.
+    """
+
+    sentence: str
+    kind: str
+    channel: int
+    low_hz: float
+    high_hz: float
+    spans_s: tuple[tuple[float, float], ...]
+    change_db: float
+    strength: float
+    against: str
+
+
+@final
+@dataclass(frozen=True)
+class Describer:
+    """Measures deviations of a recording and puts them into words.
+
+    Parameters
+    ----------
+    frames, excess : array, shape (n_frames, n_bands, n_channels)
+        Levels in dB, and the same over normal.
+    times, band_hz : array, shape (n_frames,), (n_bands,)
+        Middle of each frame in seconds, centre of each band in hertz.
+    clip : Clip
+        The samples, that tones are told from noise by.
+    start_s : float
+        Where in the recording the clip begins.
+    """
+
+    frames: NDArray[np.float32]
+    excess: Array
+    times: Array
+    band_hz: Array
+    clip: Clip
+    start_s: float
+
+    def describe(self, found: Deviation) -> Peculiarity:
+        """Return what is to be said of a deviation."""
+        bands = slice(found.first_band, found.stop_band)
+        active, change = self._when(found, bands)
+        bands = self._which_bands(found, bands, active, change)
+        active, change = self._when(found, bands)
+        low, high = self._edges(bands)
+        spans = self._spans(active)
+        when, is_bursts = _when_in_words(spans, self.start_s, self.start_s + self.clip.duration_s)
+        tone = None
+        if change > 0 and bands.stop - bands.start <= TONE_BANDS:
+            tone = self._tone(found.channel, low, high, spans)
+        kind = "softer" if change < 0 else "tone" if tone else "bursts" if is_bursts else self._kind(low, high)
+        place = _hz(tone) + " tone" if tone else self._place(kind, low, high)
+        reference = AGAINST[found.against]
+        level = f"{change:+.0f} dB over {reference}" if change > 0 else f"{-change:.0f} dB below {reference}"
+        channel = f"channel {found.channel}: " if self.frames.shape[2] > 1 else ""
+        sentence = f"{channel}{place}, {level}, {when}"
+        return Peculiarity(
+            sentence, kind, found.channel, low, high, spans, change, found.strength, found.against
+        )  # fmt: skip
+
+    def _over_reference(self, found: Deviation) -> Array:
+        """Return levels (n_frames, n_bands) over what a deviation is held against."""
+        excess, frames = self.excess[:, :, found.channel], slice(found.first_frame, found.stop_frame)
+        if found.against == "rest":
+            return np.asarray(excess - np.delete(excess, frames, axis=0).mean(axis=0))
+        if found.against == "spectrum":
+            return excess - float(excess[frames, found.first_band : found.stop_band].mean()) + found.change_db
+        return excess
+
+    def _when(self, found: Deviation, bands: slice) -> tuple[NDArray[np.bool_], float]:
+        """Return in which frames a deviation is there, and its mean change there in dB."""
+        change = self._over_reference(found)[:, bands].mean(axis=1)
+        sign = 1.0 if found.change_db > 0 else -1.0
+        n_needed = (FLUCTUATION_DB / max(abs(found.change_db), LEAST_DB)) ** 2 / (bands.stop - bands.start)
+        size = round(np.clip(n_needed, SMOOTHED_S / self._frame_s, LONGEST_SMOOTHED_S / self._frame_s))
+        size = max(1, min(size, len(change) // 4))
+        padded = np.pad(sign * change, (size // 2, size - 1 - size // 2), "reflect")
+        smooth = np.convolve(padded, np.full(size, 1 / size), "valid")
+        inside = smooth[found.first_frame : found.stop_frame]
+        half = max(float(np.quantile(inside, 0.9)), abs(found.change_db)) / 2
+        active = smooth > half
+        if not active[found.first_frame : found.stop_frame].any():
+            active[found.first_frame : found.stop_frame] = True
+        return active, float(change[active].mean())
+
+    def _which_bands(self, found: Deviation, bands: slice, active: NDArray[np.bool_], change: float) -> slice:
+        """Return all neighbouring bands that change at least half as much while it is there."""
+        if found.against == "spectrum":
+            return bands
+        size = self._over_reference(found)[active].mean(axis=0) * np.sign(change)
+        enough = size >= abs(change) / 2
+        first, stop = bands.start, bands.stop
+        while first > 0 and enough[first - 1]:
+            first -= 1
+        while stop < len(enough) and enough[stop]:
+            stop += 1
+        while stop - first > 1 and not enough[first]:
+            first += 1
+        while stop - first > 1 and not enough[stop - 1]:
+            stop -= 1
+        return slice(first, stop)
+
+    @property
+    def _frame_s(self) -> float:
+        return float(self.times[1] - self.times[0]) if len(self.times) > 1 else self.clip.duration_s
+
+    def _edges(self, bands: slice) -> tuple[float, float]:
+        between = (self.band_hz[1:] + self.band_hz[:-1]) / 2
+        edges = np.concatenate([[0.0], between, [self.clip.rate / 2]])
+        return float(edges[bands.start]), float(edges[bands.stop])
+
+    def _spans(self, active: NDArray[np.bool_]) -> tuple[tuple[float, float], ...]:
+        """Return when frames are active, in seconds; what a short gap parts is one."""
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(np.int8)))
+        half = self._frame_s / 2
+        ends = self.start_s, self.start_s + self.clip.duration_s
+        spans: list[tuple[float, float]] = []
+        for first, stop in zip(edges[::2], edges[1::2], strict=True):
+            start = ends[0] if first == 0 else float(self.times[first] - half)
+            end = ends[1] if stop == len(active) else float(self.times[stop - 1] + half)
+            if spans and start - spans[-1][1] <= GAP_S:
+                spans[-1] = spans[-1][0], end
+            else:
+                spans.append((start, end))
+        return tuple(spans)
+
+    def _tone(self, channel: int, low: float, high: float, spans: tuple[tuple[float, float], ...]) -> float | None:
+        """Return the frequency of a line that has most of the power in its bands, or None."""
+        signal = self.clip.samples[channel if channel < self.clip.n_channels else 0]
+        rate, longest = self.clip.rate, max(spans, key=lambda span: span[1] - span[0])
+        part = signal[round((longest[0] - self.start_s) * rate) : round((longest[1] - self.start_s) * rate)]
+        n_fft = min(TONE_SAMPLES, len(part))
+        if n_fft < 2 * rate / max(low, 1.0):
+            return None
+        from scipy.fft import rfft, rfftfreq
+
+        starts = np.arange(0, len(part) - n_fft + 1, max(1, n_fft // 2))
+        pieces = np.stack([part[start : start + n_fft] for start in starts]) * np.hanning(n_fft)
+        power, hz = np.square(np.abs(rfft(pieces, axis=1))).mean(axis=0), rfftfreq(n_fft, 1 / rate)
+        inside = np.flatnonzero((hz >= low) & (hz <= high))
+        peak = inside[power[inside].argmax()]
+        near = inside[np.abs(inside - peak) <= max(2, TONE_WIDTH * peak)]
+        return float(hz[peak]) if power[near].sum() > power[inside].sum() / 2 and len(near) < len(inside) else None
+
+    def _kind(self, low: float, high: float) -> str:
+        return "hiss" if low >= HISS_HZ and high >= 1.6 * low else "noise"
+
+    def _place(self, kind: str, low: float, high: float) -> str:
+        to_top, from_bottom = high >= 0.97 * self.clip.rate / 2, low < LOWEST_HZ
+        if to_top and from_bottom:
+            return "everything"
+        if high < NARROW * low:
+            where = f"around {_hz((low + high) / 2)}"
+        else:
+            where = (
+                f"above {_hz(low)}" if to_top else f"below {_hz(high)}" if from_bottom else f"{_hz(low)} to {_hz(high)}"
+            )
+        broad = "broadband " if high > BROAD * max(low, LOWEST_HZ) or (kind == "hiss" and to_top) else ""
+        return f"{broad}{'sound' if kind == 'softer' else kind} {where}"
+
+
+def _when_in_words(spans: tuple[tuple[float, float], ...], start_s: float, stop_s: float) -> tuple[str, bool]:
+    """Say when something is there, and whether that is in bursts."""
+    covered = sum(stop - start for start, stop in spans)
+    if covered >= THROUGHOUT * (stop_s - start_s):
+        return "throughout", False
+    first, last = spans[0][0], spans[-1][1]
+    if len(spans) > 1:
+        return f"{len(spans)} times between {first:.1f} and {last:.1f} s", True
+    if last >= stop_s - 1e-9:
+        return f"since {first:.1f} s", False
+    return (f"until {last:.1f} s" if first <= start_s else f"from {first:.1f} to {last:.1f} s"), False
+
+
+def _hz(hz: float) -> str:
+    return f"{hz / 1000:.2g} kHz" if hz >= 995 else f"{hz:.2g} Hz" if hz < 99.5 else f"{round(hz, -1):.0f} Hz"
+
+
+def distinct(described: Iterable[Peculiarity]) -> tuple[Peculiarity, ...]:
+    """Leave out what is too little to be told, or lies in bands that a stronger one has been told of."""
+    told: list[Peculiarity] = []
+    for each in described:
+        is_new = all(
+            each.channel != other.channel or each.high_hz <= other.low_hz or other.high_hz <= each.low_hz
+            for other in told
+        )
+        if is_new and abs(each.change_db) >= LEAST_DB:
+            told.append(each)
+    return tuple(told)
