@@ -602,8 +602,8 @@ def test_the_picture_shows_what_was_found(compared):
     assert [dot.get_markerfacecolor() == "white" for dot in dots] == [row.detector in clear for row in compared.rows]
     caught = [line.get_xdata()[0] for line in decisions.lines if line.get_marker() == "D"]
     assert caught == [100 * row.recall for row in compared.rows]
-    assert [text.get_text() for text in costs.texts if text.get_text().endswith("kB")] == [
-        f"{row.n_bytes / 1e3:.0f} kB" for row in compared.rows
+    assert [text.get_text() for text in costs.texts if text.get_text().endswith(("kB", "MB"))] == [
+        f"{row.n_bytes / 1e6:.1f} MB" if row.n_bytes >= 1e6 else f"{row.n_bytes / 1e3:.0f} kB" for row in compared.rows
     ]
 
 

@@ -242,5 +242,5 @@ def test_a_picture_of_scores_below_zero_has_a_linear_axis():
     from offkey.plots import plot_scores
 
     for shift, scale in ((-2.0, "linear"), (0.0, "linear"), (0.5, "log")):
-        clips = [{"score": shift + i, "label": i % 2} for i in range(6)]
-        assert plot_scores(clips, 1.0, figure.add_subplot()).get_xscale() == scale
+        scores = [shift + i for i in range(6)]
+        assert plot_scores([0, 1] * 3, scores, 1.0, figure.add_subplot()).get_xscale() == scale

@@ -232,7 +232,8 @@ def draw_events(page):
     for at, top, text in ((11, 53, "rattle, 2 s"), (29.2, 31, "faint whine, 8 s:\none event, by hysteresis"),
                           (45.1, 65, "knock, 0.2 s:\ntoo short, dropped")):  # fmt: skip
         ax.text(at, top, text, ha="center", va="bottom")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    ax.get_legend().remove()
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=9)
     return figure
 
 

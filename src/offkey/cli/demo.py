@@ -57,7 +57,8 @@ def demo(
     if "autoencoder" not in outcomes:
         say("\nThe autoencoder was left out: it needs TensorFlow (pip install 'offkey[tensorflow]').")
     picture = outcomes["picture"]
-    say(f"\nPicture: {picture}" if picture else "\nNo picture: it needs matplotlib (pip install 'offkey[plots]').")
+    no_picture = "No picture: it needs matplotlib and librosa (pip install 'offkey[plots]')."
+    say(f"\nPicture: {picture}" if picture else f"\n{no_picture}")
     say("Synthetic machines are easy to hear; your own are the test.")
     say(f"Next: offkey score {out}/recordings/{machine}/test -m {out}/{machine}-auto.offkey")
 
@@ -89,7 +90,7 @@ def _recall_by_fault(report: Report) -> dict[str, float]:
 
 
 def _picture(pipeline: Pipeline, report: Report, path: Path) -> str | None:
-    if not importlib.util.find_spec("matplotlib"):
+    if not all(map(importlib.util.find_spec, ("matplotlib", "librosa"))):
         return None
     from offkey import plots
 

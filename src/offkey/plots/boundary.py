@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey.evaluation import BoundaryFigures, Choice
-from offkey.plots.base import BLUE, GREEN, ORANGE, clean, new_figure, plain_log_ticks, save
+from offkey.plots.base import BLUE, GREEN, ORANGE, clean, make_logarithmic, new_figure, save
 
 __all__ = ["plot_decision_curve", "save_decision_curve"]
 
@@ -47,7 +47,7 @@ def plot_decision_curve(choice: Choice, figure: Any) -> Any:
     recordings.set(yticks=[0, 1], yticklabels=["normal", "anomalous"], ylim=(-0.6, 1.6))
     recordings.set_xlabel("threshold, and scores of the recordings" + (" (logarithmic)" if is_log else ""))
     if is_log:
-        plain_log_ticks(recordings, (1, 2, 5) if edges[-1] < 1000 * edges[0] else (1,))
+        make_logarithmic(recordings, edges[0], edges[-1])
     first = choice.report.rows[0]
     figure.suptitle(
         f"What each threshold does on {first.n_normal} normal and {first.n_anomaly} anomalous recordings",

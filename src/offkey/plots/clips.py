@@ -1,60 +1,129 @@
-"""Pictures of recordings, their scores and their events."""
+"""Pictures of clips: the waveform, the log-mel spectrogram, and a normal beside a faulty recording."""
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from offkey.decisions import Event
-from offkey.errors import InputError
-from offkey.features import frames_of
-from offkey.pipeline import POOLED, Pipeline, ScoredWindow
-from offkey.plots.base import BLUE, ORANGE, clean, new_figure, plain_log_ticks
+from offkey.errors import InputError, MissingExtraError
+from offkey.features import LogMel, frames_of
+from offkey.features.logmel import hz_to_mel, mel_to_hz
+from offkey.pipeline import POOLED, Pipeline
+from offkey.plots.base import BLUE, axes_or_current, clean, new_figure, save
+from offkey.plots.scores import plot_scores  # one of the panels of `save_comparison`
 from offkey.signals import Clip, read
 
-__all__ = ["plot_log_mel", "plot_scores", "plot_timeline", "save_comparison"]
+__all__ = ["plot_log_mel", "plot_waveform", "save_comparison"]
+
+MOST_COLUMNS = 2000
+"""Pieces of a long waveform that are drawn as the range from their lowest to their highest sample."""
+
+OCTAVES_HZ = (0, 500, 1000, 2000, 4000, 8000, 16000, 32000, 64000)
 
 
-def plot_log_mel(pipeline: Pipeline, clip: Clip, ax: Any, *, vmin: float, vmax: float) -> Any:
-    """Draw the log-mel spectrogram of a clip's first channel; levels from ``vmin`` to ``vmax`` in dB.
+def plot_waveform(clip: Clip, ax: Any = None) -> Any:
+    """Draw the samples of all channels over time.
+
+    Several channels are drawn in lanes of one height, the first on top. A long clip is drawn as the range from the
+    lowest to the highest sample in each of 2,000 pieces, so that no peak is lost.
+
+    Parameters
+    ----------
+    clip : Clip
+        Its ``unit`` stands on the y axis; ``"FS"`` is full scale.
+    ax : matplotlib Axes, optional
+        pyplot's current ones if not given.
+
+    Returns
+    -------
+    matplotlib Axes
 
     Raises
     ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    ax = axes_or_current(ax)
+    times, samples = _outline(clip)
+    limit = _round_up(float(np.abs(samples).max(initial=0)))
+    bases = -2 * limit * np.arange(clip.n_channels)
+    for base, channel in zip(bases, samples, strict=True):
+        ax.plot(times, base + channel, "-" if clip.n_samples > 1 else "o", color=BLUE, lw=0.7, clip_on=len(times) > 1)
+    ax.set(xlabel="time in s", ylabel=f"amplitude in {clip.unit}" if clip.unit else "amplitude")
+    if clip.n_channels > 1:
+        ax.hlines(bases[1:] + limit, 0, clip.duration_s or 1, color="0.8", lw=0.7)
+        ax.set(yticks=bases, yticklabels=clip.channels, ylabel=f"channels, each ±{limit:.2g} {clip.unit}".rstrip())
+    ax.set_ylim(bases[-1] - limit, limit)
+    _show_duration(clip, ax)
+    if clip.n_samples == 0:
+        _say(ax, "no samples")
+    clean(ax)
+    return ax
+
+
+def plot_log_mel(
+    pipeline: Pipeline,
+    clip: Clip,
+    ax: Any = None,
+    *,
+    channel: int = 0,
+    vmin: float | None = None,
+    vmax: float | None = None,
+) -> Any:
+    """Draw the log-mel spectrogram of a clip as the pipeline hears it, with `librosa.display.specshow`.
+
+    The y axis is the mel scale of the pipeline's front end, so its bands are equally high. For a colour bar, the mesh
+    is ``ax.collections[-1]``: ``ax.figure.colorbar(ax.collections[-1], ax=ax, label="level in dB")``. Every value is
+    drawn, so time and memory grow with the clip: some 10 s for an hour. Cut a piece out of long ones.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Fitted, with a `LogMel` front end.
+    clip : Clip
+        At the pipeline's rate.
+    ax : matplotlib Axes, optional
+        pyplot's current ones if not given.
+    channel : int
+        Of those that the front end hears.
+    vmin, vmax : float, optional
+        Levels in dB that the colours end at; if not given, 1 % of the clip's values are fainter and 0.1 % louder.
+
+    Returns
+    -------
+    matplotlib Axes
+        Without a mesh if the clip is shorter than a frame.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib or librosa is not installed.
     InputError
-        If the pipeline hears embeddings.
+        If the pipeline hears embeddings, or there is no such channel.
+    ShapeError
+        If the clip has another rate than the pipeline.
     """
     feature = pipeline.features_
-    if "band_hz_" not in feature.fitted_state:
+    if not isinstance(feature, LogMel):
         raise InputError(f"{type(feature).__name__} has no bands in hertz to draw. Draw a pipeline with LogMel.")
-    frames = frames_of(feature, clip)[:, :, 0]
-    hz = feature.fitted_state["band_hz_"]
-    times = np.arange(len(frames)) * feature.hop_length / clip.rate
-    mesh = ax.pcolormesh(
-        times, hz / 1000, frames.T, vmin=vmin, vmax=vmax, cmap="magma", shading="nearest", rasterized=True
-    )
-    ax.set(xlabel="time in s", ylabel="frequency in kHz", title=clip.source)
-    return mesh
-
-
-def plot_scores(clips: list[dict[str, Any]], threshold: float, ax: Any) -> Any:
-    """Draw the scores of normal and faulty clips with the threshold; ``clips`` as in an evaluation's report.
-
-    The axis is logarithmic where all scores are above zero.
-    """
-    by_label = [[clip["score"] for clip in clips if clip["label"] == label] for label in (0, 1)]
-    everything = np.array([score for scores in by_label for score in scores])
-    low, high = everything.min(), everything.max()
-    is_log = bool(low > 0)
-    bins = np.geomspace(low, high * 1.01, 40) if is_log else 40
-    ax.hist(by_label, bins, label=["normal", "faulty"], color=[BLUE, ORANGE], stacked=True)
-    ax.axvline(threshold, color="black", linestyle="--", label="threshold")
-    ax.set(xlabel="anomaly score" + " (logarithmic)" * is_log, ylabel="recordings")
-    if is_log:
-        plain_log_ticks(ax, (1, 1.5, 2, 3, 5, 7))
-    ax.legend()
+    frames = frames_of(feature, clip)
+    if not 0 <= channel < frames.shape[2]:
+        raise InputError(f"Channel {channel} was given, and {frames.shape[2]} are heard. Count them from 0.")
+    ax = axes_or_current(ax)
+    levels = frames[:, :, channel].T
+    if levels.size:
+        low, high = (float(level) for level in np.quantile(levels, [0.01, 0.999]))
+        low, high = low if vmin is None else vmin, high if vmax is None else vmax
+        _specshow(levels, feature, ax, vmin=low, vmax=max(high, low + 1e-3))
+    else:
+        _say(ax, f"shorter than a frame ({feature.n_fft} samples)")
+    _scale_to_mel(feature, clip.rate, ax)
+    _show_duration(clip, ax)
+    ax.set(xlabel="time in s", ylabel="frequency in Hz")
     return ax
 
 
@@ -66,12 +135,14 @@ def save_comparison(
     clips: list[dict[str, Any]],
     path: str | os.PathLike[str],
 ) -> None:
-    """Write a picture of a normal and a faulty recording, and of the scores of all.
+    """Write a picture of a normal and a faulty recording, and of the scores of all; ``clips`` as in a report.
 
     Raises
     ------
     MissingExtraError
-        If matplotlib is not installed.
+        If matplotlib or librosa is not installed.
+    InputError
+        If the picture cannot be written.
     """
     figure = new_figure(15, 4)
     axes = figure.subplots(1, 3)
@@ -79,32 +150,69 @@ def save_comparison(
     levels = frames_of(pipeline.features_, loaded[0])
     vmin, vmax = (float(level) for level in np.quantile(levels, [0.01, 0.999]))
     for clip, title, ax in zip(loaded, ("normal", f"faulty: {fault}"), axes, strict=False):
-        mesh = plot_log_mel(pipeline, clip, ax, vmin=vmin, vmax=vmax)
+        plot_log_mel(pipeline, clip, ax, vmin=vmin, vmax=vmax)
         ax.set_title(title)
-    figure.colorbar(mesh, ax=axes[:2], label="level in dB")
+    figure.colorbar(axes[0].collections[-1], ax=axes[:2], label="level in dB")
     detector = type(pipeline.detector_).__name__
-    plot_scores(clips, pipeline.boundaries_[POOLED].clips.threshold.fitted_state["threshold_"], axes[2])
-    axes[2].set_title(f"scores by {detector} of recordings not learned from")
-    figure.savefig(path, dpi=110)
+    threshold = pipeline.boundaries_[POOLED].clips.threshold.fitted_state["threshold_"]
+    plot_scores([clip["label"] for clip in clips], [clip["score"] for clip in clips], threshold, axes[2])
+    axes[2].set_title(f"{detector} on recordings not learned from")
+    save(figure, path)
 
 
-def plot_timeline(windows: Sequence[ScoredWindow], events: Sequence[Event], on: float, off: float, ax: Any) -> Any:
-    """Draw the scores of windows over time, with the boundaries that events open and end at, and the events.
+def _outline(clip: Clip) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return times (n_points,) in seconds and samples (n_channels, n_points); of a long clip its lows and highs."""
+    if clip.n_samples <= 2 * MOST_COLUMNS:
+        return np.arange(clip.n_samples) / clip.rate, clip.samples.astype(np.float64)
+    starts = np.linspace(0, clip.n_samples, MOST_COLUMNS, endpoint=False).astype(int)
+    ends = [each.reduceat(clip.samples, starts, axis=1) for each in (np.minimum, np.maximum)]
+    both = np.stack(ends, axis=2).reshape(clip.n_channels, -1).astype(np.float64)
+    return np.repeat(starts + clip.n_samples / MOST_COLUMNS / 2, 2) / clip.rate, both
 
-    Each score stands in the middle of its window; bands reach from the start to the stop of an event.
-    """
-    middles = [(window.start_s + window.stop_s) / 2 for window in windows]
-    scores = np.array([window.score for window in windows])
-    for event in events:
-        ax.axvspan(event.start_s, event.stop_s, color=ORANGE, alpha=0.18, lw=0)
-    ax.plot(middles, scores, color="0.75", lw=1, zorder=1)
-    for is_above, colour, name in ((False, BLUE, "window"), (True, ORANGE, "window above the on boundary")):
-        own = np.flatnonzero((scores > on) == is_above)
-        ax.plot(np.take(middles, own), scores[own], "o", color=colour, ms=4, mew=0, label=name)
-    ax.axhline(on, color="black", lw=1.2, ls="--", label="on boundary: an event opens above")
-    if off < on:
-        ax.axhline(off, color="black", lw=1.2, ls=":", label="off boundary: it goes on above")
-    ax.fill_between([], [], color=ORANGE, alpha=0.18, lw=0, label="event")
-    ax.set(xlabel="time in s", ylabel="anomaly score", xlim=(0, windows[-1].stop_s) if windows else None)
-    clean(ax)
-    return ax
+
+def _round_up(peak: float) -> float:
+    """Return the next number of two digits that is not lower; 1 for 0."""
+    if peak == 0:
+        return 1.0
+    digit = 10.0 ** (math.floor(math.log10(peak)) - 1)
+    return math.ceil(peak / digit) * digit
+
+
+def _specshow(levels: NDArray[np.float32], feature: LogMel, ax: Any, *, vmin: float, vmax: float) -> None:
+    """Draw levels (n_bands, n_frames): each around the middle of its frame and the centre of its band."""
+    from matplotlib.ticker import AutoLocator, ScalarFormatter
+
+    try:
+        from librosa.display import specshow
+    except ImportError as error:
+        raise MissingExtraError("librosa", "plots", "Drawing a spectrogram") from error
+    n_frames, rate = levels.shape[1], feature.rate_
+    middles = feature.n_fft / 2 - feature.padding + feature.hop_length * (np.arange(n_frames + 1) - 0.5)
+    hz = feature.band_hz_
+    bounds = np.concatenate([[feature.fmin], (hz[1:] + hz[:-1]) / 2, [feature.fmax or rate / 2]])
+    specshow(levels, x_coords=middles / rate, y_coords=bounds, ax=ax, cmap="magma", vmin=vmin, vmax=vmax)
+    ax.xaxis.set_major_locator(AutoLocator())  # specshow leaves no ticks, or some with rounded labels
+    ax.xaxis.set_major_formatter(ScalarFormatter())
+
+
+def _scale_to_mel(feature: LogMel, rate: int, ax: Any) -> None:
+    from matplotlib.ticker import MaxNLocator, NullLocator
+
+    low, high = feature.fmin, feature.fmax or rate / 2
+    ax.set_ylim(low, high)
+    ax.set_yscale(
+        "function",
+        functions=(lambda hz: hz_to_mel(np.maximum(hz, 0), feature.htk), lambda mel: mel_to_hz(mel, feature.htk)),
+    )
+    octaves = [hz for hz in OCTAVES_HZ if low <= hz <= high]
+    ticks = octaves if len(octaves) > 2 else MaxNLocator(5).tick_values(low, high)
+    ax.set_yticks([hz for hz in ticks if low <= hz <= high], [f"{hz:g}" for hz in ticks if low <= hz <= high])
+    ax.yaxis.set_minor_locator(NullLocator())
+
+
+def _show_duration(clip: Clip, ax: Any) -> None:
+    ax.set_xlim(0, clip.duration_s or 1)
+
+
+def _say(ax: Any, text: str) -> None:
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color="0.35")

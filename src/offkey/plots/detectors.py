@@ -7,10 +7,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from offkey.evaluation import Comparison
-from offkey.plots.base import BLUE, GREEN, ORANGE, new_figure, save
+import numpy as np
 
-__all__ = ["plot_comparison", "save_detector_comparison"]
+from offkey.evaluation import Comparison
+from offkey.plots.base import BLUE, GREEN, ORANGE, add_legend_above, axes_or_current, new_figure, save
+
+__all__ = ["plot_areas", "plot_comparison", "save_detector_comparison"]
 
 
 def _time(seconds: float) -> str:
@@ -31,22 +33,42 @@ COSTS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 """Attribute, heading, and how a value is written."""
 
 
-def plot_comparison(comparison: Comparison, figure: Any) -> Any:
-    """Draw the AUC of detectors with its 95 % interval, what they decide at the threshold, and what they cost.
+def plot_areas(comparison: Comparison, ax: Any = None) -> Any:
+    """Draw the AUC of detectors with its 95 % interval.
 
     Filled dots are the detector that the others are compared to, and those that cannot be told from it.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Of `offkey.evaluation.compare`.
+    ax : matplotlib Axes, optional
+        pyplot's current ones if not given.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
     """
+    ax = axes_or_current(ax)
+    _draw_rows(comparison, ax)
+    _draw_areas(comparison, ax)
+    add_legend_above(ax, 1)
+    return ax
+
+
+def plot_comparison(comparison: Comparison, figure: Any) -> Any:
+    """Draw the AUC of detectors (see `plot_areas`), what they decide at the threshold, and what they cost."""
     axes = figure.subplots(1, 3, sharey=True, width_ratios=(5, 3.2, 2.8))
     for ax in axes:
-        ax.spines[["top", "right", "left"]].set_visible(False)
-        ax.tick_params(axis="y", length=0)
-        for place in range(0, len(comparison.rows), 2):
-            ax.axhspan(place - 0.5, place + 0.5, color="0.96", lw=0, zorder=0)
-    _plot_areas(comparison, axes[0])
-    _plot_decisions(comparison, axes[1])
+        _draw_rows(comparison, ax)
+    _draw_areas(comparison, axes[0])
+    _draw_decisions(comparison, axes[1])
     _write_costs(comparison, axes[2])
-    axes[0].set_yticks(range(len(comparison.rows)), [_label(row.detector) for row in comparison.rows])
-    axes[0].set_ylim(len(comparison.rows) - 0.5, -0.5)
     figure.suptitle(comparison.protocol.rstrip("."), fontsize="small", color="0.35")
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
     return figure
@@ -67,30 +89,47 @@ def save_detector_comparison(comparison: Comparison, path: str | os.PathLike[str
     save(figure, path)
 
 
-def _plot_areas(comparison: Comparison, ax: Any) -> None:
+def _draw_rows(comparison: Comparison, ax: Any) -> None:
+    """Give each detector a row, from the top."""
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    for place in range(0, len(comparison.rows), 2):
+        ax.axhspan(place - 0.5, place + 0.5, color="0.96", lw=0, zorder=0)
+    ax.set_yticks(range(len(comparison.rows)), [_label(row.detector) for row in comparison.rows])
+    ax.set_ylim(max(len(comparison.rows), 1) - 0.5, -0.5)
+
+
+def _draw_areas(comparison: Comparison, ax: Any) -> None:
     clear = {gap.detector for gap in comparison.differences if gap.is_clear}
-    against = comparison.differences[0].against if comparison.differences else comparison.rows[0].detector
+    against = {gap.against for gap in comparison.differences}
     for place, row in enumerate(comparison.rows):
+        if math.isnan(row.auc):
+            ax.text(0.5, place, " not measured", va="center", color="0.35", fontsize=9)
+            continue
         fill = "white" if row.detector in clear else BLUE
         ax.plot([row.auc_low, row.auc_high], [place] * 2, color=BLUE, lw=3, alpha=0.4, solid_capstyle="round")
         ax.plot(row.auc, place, "o", color=BLUE, mfc=fill, ms=8, mew=1.6)
         ax.annotate(
-            f"{row.auc:.3f}", (row.auc_high, place), xytext=(7, 0), textcoords="offset points", va="center", fontsize=9
-        )
-    other = "the best" if against == comparison.rows[0].detector else against
-    ax.plot([], [], "o", color=BLUE, ms=8, mew=1.6, label=f"{other}, or not told from it")
+            f"{row.auc:.3f}", (np.fmax(row.auc, row.auc_high), place), xytext=(7, 0), textcoords="offset points",
+            va="center", fontsize=9,
+        )  # fmt: skip
+    if not comparison.rows:
+        ax.plot([], [], " ", color="none", label="no detectors")
+    else:
+        other = "the best" if against <= {comparison.rows[0].detector} else against.pop()
+        ax.plot([], [], "o", color=BLUE, ms=8, mew=1.6, label=f"{other}, or not told from it")
     if clear:
         ax.plot([], [], "o", color=BLUE, mfc="white", ms=8, mew=1.6, label="clearly different")
-    low = min(0.5, *(row.auc_low for row in comparison.rows))
+    low = float(np.nanmin([0.5, *(row.auc_low for row in comparison.rows), *(row.auc for row in comparison.rows)]))
     ax.axvline(0.5, color="0.6", lw=1, ls=":")
-    ax.set_xlim(low - 0.02, 1 + 0.17 * (1 - low))
+    ax.set_xlim(low - 0.02, 1 + 0.2 * (1 - low))
     ax.set_xticks([tick / 10 for tick in range(math.ceil(10 * low), 11)])
     ax.set_title("AUC, with 95 % interval", loc="left", fontsize="medium", fontweight="bold")
-    ax.set_xlabel("0.5 is chance, 1 is perfect")
+    ax.set_xlabel("AUC: 0.5 is chance, 1 is perfect")
     ax.grid(axis="x", color="0.88", lw=0.7)
 
 
-def _plot_decisions(comparison: Comparison, ax: Any) -> None:
+def _draw_decisions(comparison: Comparison, ax: Any) -> None:
     """Draw how many anomalies and how many normal recordings give an alarm."""
     for name, colour, marker, said in (
         ("recall", ORANGE, "D", "anomalies caught"),

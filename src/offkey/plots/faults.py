@@ -10,12 +10,44 @@ import numpy as np
 
 from offkey.datasets import INJECTIONS, band_name
 from offkey.evaluation import FaultSensitivity, SensitivityReport
-from offkey.plots.base import BLUE, ORANGE, clean, new_figure, save
+from offkey.plots.base import BLUE, ORANGE, add_legend, axes_or_current, clean, new_figure, save
 
-__all__ = ["plot_sensitivity", "save_sensitivity"]
+__all__ = ["plot_ladder", "plot_sensitivity", "save_sensitivity"]
 
 LEVELS = ((50, BLUE, "o", -0.13, "half of the clips caught"), (90, ORANGE, "D", 0.13, "90 % caught"))
 """Percent of clips, colour, marker, shift to the side, and name."""
+
+
+def plot_ladder(row: FaultSensitivity, ax: Any = None) -> Any:
+    """Draw how many clips are caught at each strength of one fault.
+
+    Dots are where half and 90 % of the clips are caught, bars their 90 % intervals; an open triangle at the edge stands
+    for a strength beyond the ladder that was tried.
+
+    Parameters
+    ----------
+    row : FaultSensitivity
+        One of the rows of a `SensitivityReport`.
+    ax : matplotlib Axes, optional
+        pyplot's current ones if not given.
+
+    Returns
+    -------
+    matplotlib Axes
+        Without a curve, and saying so, if too few clips could hold the fault.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    ax = axes_or_current(ax)
+    _draw_ladder(row, ax)
+    ax.set_ylabel("clips caught in %")
+    if not math.isnan(row.strength_50):
+        is_beyond = any(map(math.isinf, (row.strength_50, row.strength_90)))
+        add_legend(ax, handles=_level_handles()[: None if is_beyond else -1])
+    return ax
 
 
 def plot_sensitivity(report: SensitivityReport, figure: Any) -> Any:
@@ -40,7 +72,7 @@ def plot_sensitivity(report: SensitivityReport, figure: Any) -> Any:
     if others:
         axes = below_title[-1].subplots(1, len(others), sharey=True, squeeze=False)[0]
         for row, ax in zip(others, axes, strict=True):
-            _plot_curve(row, ax)
+            _draw_ladder(row, ax)
         axes[0].set_ylabel("clips caught in %")
     promise = f"{report.promise}; " if report.promise else ""
     figure.suptitle(
@@ -48,16 +80,19 @@ def plot_sensitivity(report: SensitivityReport, figure: Any) -> Any:
         f"({promise}{report.n_alarms} of {report.n_clips} clips alarm without a fault)",
         fontsize="large",
     )
-    _add_legend(figure)
+    figure.legend(handles=_level_handles(), loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 
-def _add_legend(figure: Any) -> None:
-    ax = figure.axes[0]
-    handles = [ax.plot([], [], marker, color=colour, label=name)[0] for _, colour, marker, _, name in LEVELS]
-    handles.append(ax.plot([], [], color="0.3", lw=2, alpha=0.55, label="90 % interval")[0])
-    handles.append(ax.plot([], [], "^", color="0.3", mfc="none", label="beyond the strengths tried")[0])
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+def _level_handles() -> list[Any]:
+    """Return what stands in the legend; the last one is only of interest where something lies beyond the ladder."""
+    from matplotlib.lines import Line2D
+
+    return [
+        *(Line2D([], [], ls="", marker=marker, color=colour, label=name) for _, colour, marker, _, name in LEVELS),
+        Line2D([], [], color="0.3", lw=2, alpha=0.55, label="90 % interval"),
+        Line2D([], [], ls="", marker="^", color="0.3", mfc="none", label="beyond the strengths tried"),
+    ]
 
 
 def save_sensitivity(report: SensitivityReport, path: str | os.PathLike[str]) -> None:
@@ -108,9 +143,10 @@ def _plot_bands(rows: list[FaultSensitivity], ax: Any, weakest: float, strongest
     clean(ax)
 
 
-def _plot_curve(row: FaultSensitivity, ax: Any) -> None:
+def _draw_ladder(row: FaultSensitivity, ax: Any) -> None:
     is_db = "SNR" in row.unit
     ax.plot(row.ladder, [100 * each for each in row.caught], color="0.35", marker=".", lw=1.2)
+    ax.update_datalim([(strength, 0) for strength in row.ladder])  # also where nothing was measured
     for percent, colour, marker, _, _ in LEVELS:
         ax.axhline(percent, color=colour, lw=0.8, ls=":", zorder=0)
         value, low, high = (getattr(row, f"strength_{percent}{end}") for end in ("", "_low", "_high"))
@@ -129,13 +165,21 @@ def _plot_curve(row: FaultSensitivity, ax: Any) -> None:
         ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.minorticks_off()
-    what = {"dB SNR": "change over sound: SNR in dB", "dB": "change in dB", "%": "change in %"}[row.unit]
-    if row.fault == "dropout":
-        what = "time missing in %"
-    ax.set(xlabel=what, ylim=(-4, 104))
-    ax.set_title(f"{row.fault}\n", fontweight="bold")
+    if math.isnan(row.strength_50):
+        said = f"not measured: {row.n_clips} clips\ncould hold the fault"
+        ax.text(0.5, 0.3, said, transform=ax.transAxes, ha="center", color="0.35")
+    ax.set(xlabel=_strength(row), ylim=(-4, 104))
+    ax.set_title(f"{row.fault}{f', {band_name(row.band_hz)}' if row.band_hz else ''}\n", fontweight="bold")
     _subtitle(ax, row.fault)
     clean(ax)
+
+
+def _strength(row: FaultSensitivity) -> str:
+    if row.band_hz is not None:
+        return "SNR within the octave band in dB"
+    if row.fault == "dropout":
+        return "time missing in %"
+    return {"dB SNR": "change over sound: SNR in dB", "dB": "change in dB", "%": "change in %"}[row.unit]
 
 
 def _subtitle(ax: Any, fault: str) -> None:
