@@ -637,4 +637,6 @@ def test_demo_catches_its_faults_and_states_its_figures(tmp_path):
         assert figures["recall"] > 0.8
         assert figures["false_alarm_rate"] <= 0.1
     assert document["level"]["figures"]["auc"] < document["auto"]["figures"]["auc"]
-    assert (tmp_path / "offkey-demo" / "demo.png").stat().st_size > 10_000
+    page = (tmp_path / "offkey-demo" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<article") == 30
+    assert "What changed" in page

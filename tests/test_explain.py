@@ -9,6 +9,7 @@ from offkey.datasets import inject
 from offkey.datasets.octaves import band_edges, band_power, octave_bands
 from offkey.decisions import Conformal
 from offkey.detectors import Adapter, Gaussian
+from offkey.errors import InputError
 from offkey.explain import explain
 from offkey.features import frames_of
 from offkey.pipeline.normal import NormalSound
@@ -237,3 +238,62 @@ def test_what_normal_sound_is_like_survives_its_state(fitted):
     normal = NormalSound.from_state(fitted.normal_.state)
     frames = frames_of(fitted.features_, machine(109))
     assert normal.profile.deviations(frames) == fitted.normal_.profile.deviations(frames)
+
+
+@pytest.fixture
+def axes():
+    from matplotlib.figure import Figure
+
+    return Figure().subplots()
+
+
+def test_the_odd_part_of_a_spectrogram_is_lit_up(fitted):
+    from offkey.plots.explanation import lit_spectrogram
+
+    explanation = explain(fitted, changed(machine(110), tone(3130, 0.05, 2.0, 5.0)))
+    picture = lit_spectrogram(explanation).astype(int)
+    assert picture.shape == (128, len(explanation.frame_s), 3)
+    colour = picture[:, :, 0] - picture[:, :, 2]  # grey has none
+    band, after = np.abs(explanation.band_hz - 3130).argmin(), explanation.frame_s > 2.2
+    assert colour[band, after].mean() > 100
+    assert np.median(colour[:, after]) < 15
+    assert colour[band, explanation.frame_s < 1.8].mean() < colour[band, after].mean() / 2
+    normal = next(number for number in range(111, 120) if not fitted.decide(machine(number)).is_anomaly)
+    calm = lit_spectrogram(explain(fitted, machine(normal))).astype(int)
+    assert (calm[:, :, 0] - calm[:, :, 2]).max() < 130
+
+
+def test_pictures_of_explanations_draw_on_the_axes_they_are_given(fitted, axes, tmp_path):
+    from offkey import plots
+
+    explanation = explain(fitted, changed(machine(112), tone(3130, 0.05, 2.0, 5.0)))
+    assert plots.plot_explanation(explanation, axes) is axes
+    (image,) = axes.get_images()
+    assert image.get_array().shape[:2] == (128, len(explanation.frame_s))
+    frame = next(line.get_xydata() for line in axes.lines if line.get_color() == "black")
+    start, stop = explanation.peculiarities[0].spans_s[0]
+    assert (frame[:, 0].min(), frame[:, 0].max()) == (start, stop)
+    bands = np.interp(frame[:, 1], np.arange(128) + 0.5, explanation.band_hz)
+    assert bands.min() < 3130 < bands.max() < 3500
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("time in s", "frequency in Hz")
+    axes.figure.savefig(tmp_path / "lit.png")
+
+
+def test_the_profile_of_bands_is_drawn_beside_normal(fitted, tmp_path):
+    from matplotlib import pyplot
+
+    from offkey import plots
+
+    explanation = explain(fitted, changed(machine(113), tone(3130, 0.05, 0.0, 5.0)))
+    pyplot.switch_backend("agg")
+    axes = pyplot.figure().subplots()
+    assert plots.plot_profile(explanation) is axes
+    lines = {line.get_label(): line.get_ydata() for line in axes.lines}
+    np.testing.assert_array_equal(lines["this recording"], explanation.profile.level[:, 0])
+    np.testing.assert_array_equal(lines["normal, median"], explanation.profile.median[:, 0])
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("frequency in Hz", "mean level in dB")
+    axes.figure.savefig(tmp_path / "profile.png")
+    pyplot.close()
+    for draw in (plots.plot_profile, plots.plot_explanation):
+        with pytest.raises(InputError, match="Channel 1 was given, and 1 are heard"):
+            draw(explanation, channel=1)

@@ -146,7 +146,7 @@ def labelled(ax):
 def test_all_functions_that_take_axes_are_tested_here():
     functions = {name: getattr(plots, name) for name in plots.__all__ if name.startswith("plot_")}
     takes_axes = {name for name, function in functions.items() if "ax" in inspect.signature(function).parameters}
-    assert takes_axes - set(CASES) <= {"plot_explanation"}
+    assert takes_axes - set(CASES) == {"plot_explanation", "plot_profile"}, "those two are tested in test_explain.py"
     assert all(inspect.signature(functions[name]).parameters["ax"].default is None for name in CASES)
 
 
@@ -530,16 +530,3 @@ def test_training_that_left_no_losses_is_refused(history, error, words, ax):
     with pytest.raises(error, match=words):
         plots.plot_training(history, ax)
     assert not ax.has_data()
-
-
-def test_the_picture_of_two_recordings_is_written_or_one_clear_error(heard, tmp_path):
-    from offkey import write
-
-    for name in ("a", "b"):
-        write(Clip(NOISE, 8000), tmp_path / f"{name}.wav")
-    clips = [{"label": label, "score": score} for label, score in zip(LABELS, SCORES, strict=True)]
-    given = heard, str(tmp_path / "a.wav"), str(tmp_path / "b.wav"), "rattle", clips
-    plots.save_comparison(*given, tmp_path / "pair.png")
-    assert (tmp_path / "pair.png").stat().st_size > 10_000
-    with pytest.raises(InputError, match="cannot be written"):
-        plots.save_comparison(*given, tmp_path / "gone" / "pair.png")

@@ -55,8 +55,9 @@ def over_cells(
     """Spread the shares of windows' statistics over time over the cells that made them.
 
     A share goes to the frames that moved the statistic away from its reference: of ``"mean"`` those on its side of it,
-    of ``"std"`` and ``"delta"`` those that fluctuate most, of ``"gwrp"`` by rank. Where a statistic is too low because
-    nothing happens, all frames share alike. ``"modulation"`` is one of all frames and of a group of bands.
+    of ``"std"`` those far from the reference of ``"mean"`` (or the mean, where that is no statistic), of ``"delta"``
+    those that fluctuate most, of ``"gwrp"`` by rank. Where a statistic is too low because nothing happens, all frames
+    share alike. ``"modulation"`` is one of all frames and of a group of bands.
 
     Parameters
     ----------
@@ -72,15 +73,16 @@ def over_cells(
     array, shape (n_windows, n_frames, n_bands, n_channels)
         The mean over a window is the sum of its shares.
     """
+    values = [time_statistics(windows, [name]) for name in names]
+    stops = np.cumsum([each.shape[1] for each in values])
+    parts = {name: slice(stop - each.shape[1], stop) for name, each, stop in zip(names, values, stops, strict=True)}
+    middles = references[:, parts["mean"]] if "mean" in parts else time_statistics(windows)
     cells = np.zeros(windows.shape)
-    start = 0
-    for name in names:
-        values = time_statistics(windows, [name])
-        part = slice(start, start + values.shape[1])
+    for name, own_values in zip(names, values, strict=True):
         spread = _over_band_groups if name == "modulation" else _over_own_band
-        for window, cell, *own in zip(windows, cells, values, shares[:, part], references[:, part], strict=True):
-            cell += spread(window, name, *own)
-        start = part.stop
+        own = own_values, shares[:, parts[name]], references[:, parts[name]], middles
+        for window, cell, *of_window in zip(windows, cells, *own, strict=True):
+            cell += spread(window, name, *of_window)
     return cells
 
 
@@ -94,7 +96,7 @@ def over_frames(rows: Array, shares: Array, references: Array) -> Array:
 
 
 def _over_own_band(
-    window: NDArray[np.floating[Any]], name: str, values: Array, shares: Array, references: Array
+    window: NDArray[np.floating[Any]], name: str, values: Array, shares: Array, references: Array, middles: Array
 ) -> Array:
     shape = window.shape[1:]
     share, reference = shares.reshape(shape), references.reshape(shape)
@@ -103,7 +105,7 @@ def _over_own_band(
     if name == "mean":
         return over_frames(frames, share, reference)
     if name == "std":
-        weights = np.square(frames - frames.mean(axis=0)) * rose
+        weights = np.square(frames - middles.reshape(shape)) * rose
     elif name == "delta":
         steps = np.square(np.diff(frames, axis=0, prepend=frames[:1]))
         weights = (steps + np.roll(steps, -1, axis=0)) * rose
@@ -114,7 +116,7 @@ def _over_own_band(
 
 
 def _over_band_groups(
-    window: NDArray[np.floating[Any]], name: str, values: Array, shares: Array, references: Array
+    window: NDArray[np.floating[Any]], name: str, values: Array, shares: Array, references: Array, middles: Array
 ) -> Array:
     n_frames, n_bands, n_channels = window.shape
     frames = np.asarray(window, np.float64)

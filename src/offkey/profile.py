@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Self, final
 
 import numpy as np
@@ -46,7 +47,7 @@ class Deviation:
     strength : float
         How significant it is, over what the largest deviation of nine in ten normal recordings comes to.
     change_db : float
-        Mean level there less what it is held against, in dB.
+        Mean level there less what it is held against, in dB; of what comes and goes the level while it is there.
     against : str
         ``"normal"``: the median of normal windows; ``"rest"``: the same bands in the rest of the recording, where there
         it is no more than normal; ``"spectrum"``: what the other bands let expect, likewise.
@@ -177,6 +178,10 @@ class NormalProfile:
         measured = [_measured(each, excess[:, :, each.channel]) for each in found]
         return sorted(measured, key=lambda each: -each.strength)[:n]
 
+    @cached_property
+    def _corners(self) -> Array:
+        return np.stack([[_corners(each) for each in channels] for channels in self.precisions])
+
     def _strongest(self, frames: Array, channel: int) -> Deviation:
         best = Deviation(channel, 0, 1, 0, len(frames), 0.0, 0.0)
         for scale in range(len(self.means)):
@@ -185,7 +190,9 @@ class NormalProfile:
                 continue
             size = len(frames) if scale < 2 else int(self.block_frames[scale - 2])
             offsets = rows - self.means[scale, channel]
-            z, row, first, width, change = _scan(offsets, self.precisions[scale, channel])
+            z, row, first, width, change = _scan(
+                offsets, self.precisions[scale, channel], self._corners[scale, channel]
+            )
             strength = abs(z) / self.limits[scale, channel]
             if strength > best.strength:
                 start = int(starts[row])
@@ -244,15 +251,20 @@ def _largest(rows: Sequence[Array]) -> Array:
     largest = np.zeros(len(rows))
     for fold in np.array_split(np.arange(len(rows)), min(N_FOLDS, len(rows))):
         mean, precision = _gaussian([each for i, each in enumerate(rows) if i not in fold])
+        corners = _corners(precision)
         for i in fold:
-            largest[i] = abs(_scan(rows[i] - mean, precision)[0]) if len(rows[i]) else 0.0
+            largest[i] = abs(_scan(rows[i] - mean, precision, corners)[0]) if len(rows[i]) else 0.0
     return largest
 
 
-def _scan(offsets: Array, precision: Array) -> tuple[float, int, int, int, float]:
+def _corners(precision: Array) -> Array:
+    """Return the sums (n_bands + 1, n_bands + 1) of all that lies above and left of each place of a matrix."""
+    return np.pad(precision.astype(np.float64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+
+
+def _scan(offsets: Array, precision: Array, corners: Array) -> tuple[float, int, int, int, float]:
     """Return the run of bands that stands out most: z-value, row, first band, width, and the change in dB."""
     pulled = np.pad(np.cumsum(offsets @ precision, axis=1), ((0, 0), (1, 0)))
-    corners = np.pad(precision.astype(np.float64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     best = (0.0, 0, 0, 1, 0.0)
     for width in WIDTHS:
         first = np.arange(offsets.shape[1] - width + 1)
@@ -276,7 +288,8 @@ def _measured(found: Deviation, excess: Array) -> Deviation:
         return replace(found, change_db=inside)
     rest = np.delete(excess[:, bands], frames, axis=0)
     if len(rest) == 0:
-        return replace(found, against="spectrum")
+        loud = float(np.quantile(excess[:, bands].mean(axis=1), 0.95))
+        return replace(found, change_db=loud) if 0 < found.change_db < loud else replace(found, against="spectrum")
     outside = float(rest.mean())
     if outside * found.change_db < 0 and abs(outside) >= abs(found.change_db) / 2:
         return replace(found, change_db=outside, first_frame=0, stop_frame=len(excess))

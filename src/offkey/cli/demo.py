@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 FALSE_ALARM_RATE = 0.02
+N_SHOWN = 30
+"""Recordings that the report shows."""
 
 
 def demo(
@@ -27,7 +29,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed gives the same demo.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
-    """Do the whole job on a synthetic machine, in about a minute and without a download.
+    """Do the whole job on a synthetic machine, report included, in about a minute and without a download.
 
     Example: offkey demo
     """
@@ -50,15 +52,15 @@ def demo(
             caught = ", ".join(f"{fault} {share:.0%}" for fault, share in outcomes[name]["recall_by_fault"].items())
             say(f"  caught            {caught}")
         if name == "auto":
-            outcomes["picture"] = _picture(pipeline, report, out / "demo.png")
+            outcomes["report"] = _report(pipeline, table, machine, out / "report.html")
     if as_json:
         print_json({"folder": str(out), **outcomes})
         return
     if "autoencoder" not in outcomes:
         say("\nThe autoencoder was left out: it needs TensorFlow (pip install 'offkey[tensorflow]').")
-    picture = outcomes["picture"]
-    no_picture = "No picture: it needs matplotlib and librosa (pip install 'offkey[plots]')."
-    say(f"\nPicture: {picture}" if picture else f"\n{no_picture}")
+    no_report = "No report: it needs jinja2 and matplotlib (pip install 'offkey[report]')."
+    page = outcomes["report"]
+    say(f"\nReport: {page} (open it in a browser: pictures, sound and sentences)" if page else f"\n{no_report}")
     say("Synthetic machines are easy to hear; your own are the test.")
     say(f"Next: offkey score {out}/recordings/{machine}/test -m {out}/{machine}-auto.offkey")
 
@@ -89,12 +91,12 @@ def _recall_by_fault(report: Report) -> dict[str, float]:
     return {fault: sum(alarms) / len(alarms) for fault, alarms in of_fault.items()}
 
 
-def _picture(pipeline: Pipeline, report: Report, path: Path) -> str | None:
-    if not all(map(importlib.util.find_spec, ("matplotlib", "librosa"))):
+def _report(pipeline: Pipeline, table: Any, machine: str, path: Path) -> str | None:
+    if not all(map(importlib.util.find_spec, ("jinja2", "matplotlib"))):
         return None
-    from offkey import plots
+    from offkey.report import write_report
 
-    normal = next(clip for clip in report.clips if clip["label"] == 0)
-    strangest = max((clip for clip in report.clips if clip["label"] == 1), key=lambda clip: clip["score"])
-    plots.save_comparison(pipeline, normal["path"], strangest["path"], strangest["fault"], report.clips, path)
+    judged = table[table["split"] == "test"]
+    with progress():
+        write_report(pipeline, judged, path, top=N_SHOWN, title=f"A synthetic {machine}: what is heard of its faults")
     return str(path)

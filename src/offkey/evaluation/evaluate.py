@@ -21,7 +21,7 @@ from offkey.pipeline.sources import Recording, open_source
 from offkey.progress import track
 from offkey.recordings import check_table
 
-__all__ = ["Figures", "Report", "evaluate", "figures", "n_fitted_on", "without_nan"]
+__all__ = ["Figures", "Report", "evaluate", "figures", "figures_by_group", "n_fitted_on", "without_nan"]
 
 GROUPS = ("machine", "section", "domain")
 
@@ -131,7 +131,7 @@ def evaluate(pipeline: Pipeline, table: Any) -> Report:
             failures.append(Failure(error.source, error.reason))
     if not clips:
         raise InputError(f"None of the {len(failures)} labelled recordings could be scored. The first: {failures[0]}")
-    return Report(_all_figures(clips), clips, failures, n_unlabelled)
+    return Report(figures_by_group(clips), clips, failures, n_unlabelled)
 
 
 def figures(
@@ -154,7 +154,8 @@ def figures(
     )  # fmt: skip
 
 
-def _all_figures(clips: list[dict[str, Any]]) -> list[Figures]:
+def figures_by_group(clips: list[dict[str, Any]]) -> list[Figures]:
+    """Return the figures of all clips, and of each machine, section and domain; ``clips`` as in a `Report`."""
     members: dict[str, list[dict[str, Any]]] = {"all": clips}
     for column in GROUPS:
         values = {str(clip[column]) for clip in clips if clip.get(column) not in (None, "")}

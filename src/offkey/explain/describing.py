@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from offkey.profile import Deviation
 from offkey.signals import Clip
 
-__all__ = ["Describer", "Peculiarity", "distinct"]
+__all__ = ["Describer", "Peculiarity", "distinct", "frequency", "frequency_range"]
 
 Array = NDArray[np.float64]
 
@@ -27,7 +27,8 @@ LEAST_DB = 1.0
 """Smaller changes are not told of."""
 TONE_BANDS, TONE_WIDTH, TONE_SAMPLES = 4, 0.003, 16_384
 """A tone has half of the power of so few bands within so much of its frequency, in spectra of so many samples."""
-HISS_HZ, LOWEST_HZ = 2000.0, 20.0
+HISS_HZ, LOWEST_HZ, TO_TOP = 2000.0, 20.0, 0.97
+EVERYTHING = "at all frequencies"
 NARROW, BROAD = 1.15, 4.0
 """Up to which and from which ratio of its edges a run of bands is called so."""
 AGAINST = {
@@ -110,7 +111,7 @@ class Describer:
         if change > 0 and bands.stop - bands.start <= TONE_BANDS:
             tone = self._tone(found.channel, low, high, spans)
         kind = "softer" if change < 0 else "tone" if tone else "bursts" if is_bursts else self._kind(low, high)
-        place = _hz(tone) + " tone" if tone else self._place(kind, low, high)
+        place = frequency(tone) + " tone" if tone else self._place(kind, low, high)
         reference = AGAINST[found.against]
         level = f"{change:+.0f} dB over {reference}" if change > 0 else f"{-change:.0f} dB below {reference}"
         channel = f"channel {found.channel}: " if self.frames.shape[2] > 1 else ""
@@ -138,7 +139,7 @@ class Describer:
         padded = np.pad(sign * change, (size // 2, size - 1 - size // 2), "reflect")
         smooth = np.convolve(padded, np.full(size, 1 / size), "valid")
         inside = smooth[found.first_frame : found.stop_frame]
-        half = max(float(np.quantile(inside, 0.9)), abs(found.change_db)) / 2
+        half = max(float(np.quantile(inside, 0.9)), abs(found.change_db) / 2) / 2
         active = smooth > half
         if not active[found.first_frame : found.stop_frame].any():
             active[found.first_frame : found.stop_frame] = True
@@ -207,17 +208,30 @@ class Describer:
         return "hiss" if low >= HISS_HZ and high >= 1.6 * low else "noise"
 
     def _place(self, kind: str, low: float, high: float) -> str:
-        to_top, from_bottom = high >= 0.97 * self.clip.rate / 2, low < LOWEST_HZ
-        if to_top and from_bottom:
+        top = self.clip.rate / 2
+        where = frequency_range(low, high, top)
+        if where == EVERYTHING:
             return "everything"
-        if high < NARROW * low:
-            where = f"around {_hz((low + high) / 2)}"
-        else:
-            where = (
-                f"above {_hz(low)}" if to_top else f"below {_hz(high)}" if from_bottom else f"{_hz(low)} to {_hz(high)}"
-            )
-        broad = "broadband " if high > BROAD * max(low, LOWEST_HZ) or (kind == "hiss" and to_top) else ""
-        return f"{broad}{'sound' if kind == 'softer' else kind} {where}"
+        is_broad = high > BROAD * max(low, LOWEST_HZ) or (kind == "hiss" and high >= TO_TOP * top)
+        return f"{'broadband ' if is_broad else ''}{'sound' if kind == 'softer' else kind} {where}"
+
+
+def frequency_range(low: float, high: float, top: float) -> str:
+    """Write a range of frequencies; ``top`` is half the rate. All in hertz.
+
+    Examples
+    --------
+    >>> frequency_range(5000, 8000, 8000), frequency_range(700, 1400, 8000), frequency_range(1980, 2020, 8000)
+    ('above 5 kHz', '700 Hz to 1.4 kHz', 'around 2 kHz')
+    """
+    to_top, from_bottom = high >= TO_TOP * top, low < LOWEST_HZ
+    if to_top and from_bottom:
+        return EVERYTHING
+    if high < NARROW * low:
+        return f"around {frequency((low + high) / 2)}"
+    if to_top:
+        return f"above {frequency(low)}"
+    return f"below {frequency(high)}" if from_bottom else f"{frequency(low)} to {frequency(high)}"
 
 
 def _when_in_words(spans: tuple[tuple[float, float], ...], start_s: float, stop_s: float) -> tuple[str, bool]:
@@ -233,7 +247,14 @@ def _when_in_words(spans: tuple[tuple[float, float], ...], start_s: float, stop_
     return (f"until {last:.1f} s" if first <= start_s else f"from {first:.1f} to {last:.1f} s"), False
 
 
-def _hz(hz: float) -> str:
+def frequency(hz: float) -> str:
+    """Write a frequency with two digits.
+
+    Examples
+    --------
+    >>> frequency(3130), frequency(440), frequency(52.1)
+    ('3.1 kHz', '440 Hz', '52 Hz')
+    """
     return f"{hz / 1000:.2g} kHz" if hz >= 995 else f"{hz:.2g} Hz" if hz < 99.5 else f"{round(hz, -1):.0f} Hz"
 
 

@@ -21,9 +21,11 @@ __all__ = [
     "axes_or_current",
     "clean",
     "curves",
+    "has_far_outliers",
     "is_wide",
     "labelled_scores",
     "make_logarithmic",
+    "make_logarithmic_beyond",
     "named",
     "new_figure",
     "next_style",
@@ -34,6 +36,9 @@ __all__ = [
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"  # Okabe and Ito's colours, told apart by colour-blind people too
 STYLES = ((BLUE, "-", "o"), (ORANGE, "--", "D"), (GREEN, "-.", "s"), ("#CC79A7", ":", "^"), ("0.2", (0, (6, 1)), "v"))
 """Colour, line style and marker of the curves on one axes, in their order: different in grey as well."""
+
+FAR = 12
+"""Interquartile ranges from the median to a far outlier."""
 
 CURVE = "curve"
 """Group name of the lines that `next_style` counts."""
@@ -167,6 +172,25 @@ def clean(ax: Any, grid: str = "y") -> None:
 def is_wide(values: NDArray[np.float64]) -> bool:
     """Whether values (n,) are better drawn on a logarithmic axis: all above zero, and spanning a decade."""
     return len(values) > 0 and bool(0 < 10 * values.min() <= values.max())
+
+
+def has_far_outliers(values: NDArray[np.float64]) -> bool:
+    """Whether a few values (n,) lie so far off that nothing would be seen of the others on a linear axis."""
+    if len(values) < 2:
+        return False
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return bool(np.abs(values - middle).max() > FAR * max(high - low, 1e-12))
+
+
+def make_logarithmic_beyond(ax: Any, values: NDArray[np.float64], which: str = "x") -> None:
+    """Make the x or y axis linear where most values (n,) lie, and logarithmic beyond."""
+    width = float(np.quantile(np.abs(values), 0.75)) or 1.0
+    getattr(ax, f"set_{which}scale")("asinh", linear_width=width)
+    powers = 10.0 ** np.arange(np.ceil(np.log10(width)), np.log10(np.abs(values).max()) + 1)
+    ticks = [tick for tick in (*-powers[::-1], 0, *powers) if values.min() <= tick <= values.max()]
+    axis = getattr(ax, f"{which}axis")
+    axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_ticks([], minor=True)
 
 
 def make_logarithmic(ax: Any, low: float, high: float, which: str = "x") -> None:

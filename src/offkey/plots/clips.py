@@ -1,9 +1,8 @@
-"""Pictures of clips: the waveform, the log-mel spectrogram, and a normal beside a faulty recording."""
+"""Pictures of clips: the waveform and the log-mel spectrogram."""
 
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 from offkey.errors import InputError, MissingExtraError
 from offkey.features import LogMel, frames_of
 from offkey.features.logmel import hz_to_mel, mel_to_hz
-from offkey.pipeline import POOLED, Pipeline
-from offkey.plots.base import BLUE, axes_or_current, clean, new_figure, save
-from offkey.plots.scores import plot_scores  # one of the panels of `save_comparison`
-from offkey.signals import Clip, read
+from offkey.pipeline import Pipeline
+from offkey.plots.base import BLUE, axes_or_current, clean
+from offkey.signals import Clip
 
-__all__ = ["plot_log_mel", "plot_waveform", "save_comparison"]
+__all__ = ["plot_log_mel", "plot_waveform"]
 
 MOST_COLUMNS = 2000
 """Pieces of a long waveform that are drawn as the range from their lowest to their highest sample."""
@@ -125,39 +123,6 @@ def plot_log_mel(
     _show_duration(clip, ax)
     ax.set(xlabel="time in s", ylabel="frequency in Hz")
     return ax
-
-
-def save_comparison(
-    pipeline: Pipeline,
-    normal: str,
-    faulty: str,
-    fault: str,
-    clips: list[dict[str, Any]],
-    path: str | os.PathLike[str],
-) -> None:
-    """Write a picture of a normal and a faulty recording, and of the scores of all; ``clips`` as in a report.
-
-    Raises
-    ------
-    MissingExtraError
-        If matplotlib or librosa is not installed.
-    InputError
-        If the picture cannot be written.
-    """
-    figure = new_figure(15, 4)
-    axes = figure.subplots(1, 3)
-    loaded = [read(name, rate=pipeline.rate_) for name in (normal, faulty)]
-    levels = frames_of(pipeline.features_, loaded[0])
-    vmin, vmax = (float(level) for level in np.quantile(levels, [0.01, 0.999]))
-    for clip, title, ax in zip(loaded, ("normal", f"faulty: {fault}"), axes, strict=False):
-        plot_log_mel(pipeline, clip, ax, vmin=vmin, vmax=vmax)
-        ax.set_title(title)
-    figure.colorbar(axes[0].collections[-1], ax=axes[:2], label="level in dB")
-    detector = type(pipeline.detector_).__name__
-    threshold = pipeline.boundaries_[POOLED].clips.threshold.fitted_state["threshold_"]
-    plot_scores([clip["label"] for clip in clips], [clip["score"] for clip in clips], threshold, axes[2])
-    axes[2].set_title(f"{detector} on recordings not learned from")
-    save(figure, path)
 
 
 def _outline(clip: Clip) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

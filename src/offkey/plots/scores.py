@@ -17,9 +17,11 @@ from offkey.plots.base import (
     add_legend_above,
     axes_or_current,
     clean,
+    has_far_outliers,
     is_wide,
     labelled_scores,
     make_logarithmic,
+    make_logarithmic_beyond,
     without_nan,
 )
 
@@ -41,7 +43,7 @@ def plot_scores(labels: ArrayLike, scores: ArrayLike, threshold: float | None = 
 
     Each histogram is in per cent of its kind, as the kinds may differ a hundredfold in number; marks below are the
     recordings of a kind that has no more than a hundred. The axis is logarithmic where all scores are above zero and
-    the largest is at least ten times the smallest.
+    the largest is at least ten times the smallest, and beyond most of them where a few lie far off.
 
     Parameters
     ----------
@@ -70,7 +72,13 @@ def plot_scores(labels: ArrayLike, scores: ArrayLike, threshold: float | None = 
     is_anomaly, values, notes = labelled_scores(labels, scores)
     ax = axes_or_current(ax)
     marked = [threshold] if threshold is not None and math.isfinite(threshold) else []
-    edges, is_log = _bins(np.append(values, marked), is_anomaly)
+    drawn = np.append(values, marked)
+    edges, is_log = _bins(drawn, is_anomaly)
+    is_far = not is_log and has_far_outliers(drawn)
+    if is_far:
+        width = float(np.quantile(np.abs(drawn), 0.75)) or 1.0
+        low, high = np.arcsinh(drawn.min() / width), np.arcsinh(drawn.max() / width)
+        edges = width * np.sinh(np.linspace(low, high, len(edges)))
     kinds = {"normal": values[~is_anomaly], "anomalous": values[is_anomaly]}
     for name, own in kinds.items():
         if len(own):
@@ -81,10 +89,12 @@ def plot_scores(labels: ArrayLike, scores: ArrayLike, threshold: float | None = 
     elif threshold is not None:
         notes.append(f"threshold is {threshold}, not shown")
     _mark_recordings(kinds, ax)
-    quantity = "anomaly score (logarithmic)" if is_log else "anomaly score"
+    quantity = f"anomaly score{' (logarithmic)' if is_log else ' (logarithmic far out)' if is_far else ''}"
     ax.set(xlabel="\n".join([quantity, *notes]), ylabel="recordings in % of their kind")
     if is_log:
         make_logarithmic(ax, edges[0], edges[-1])
+    elif is_far:
+        make_logarithmic_beyond(ax, drawn)
     add_legend_above(ax, 2)
     clean(ax)
     return ax

@@ -24,8 +24,8 @@ HUM_RISES_DB, HUM_ABOVE_NORMAL_DB = 10.0, 6.0
 
 FULL_SCALE = 1 - 2.0**-14
 NEAR_TOP, FLAT, FEWEST_CLIPPED = 0.03, 0.6, 8
-"""A second is clipped if so many samples are at its extreme, and are that part of all within 3 % of it, not all (as of a
-tone whose period is a whole number of samples)."""
+"""A second is clipped if so many samples are at its extreme, and are that part of all within 3 % of it, but not all, as
+of a tone whose period is a whole number of samples."""
 LEAST_STEP = 2.0**-15
 
 LOOK_S, HELD_S = 0.001, 0.02

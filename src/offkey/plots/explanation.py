@@ -1,0 +1,194 @@
+"""Pictures of why a recording was decided as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offkey.errors import InputError
+from offkey.explain import Explanation, Peculiarity
+from offkey.plots.base import BLUE, ORANGE, add_legend, axes_or_current, clean
+
+__all__ = ["band_bounds", "band_ticks", "lit_spectrogram", "marked_bands", "plot_explanation", "plot_profile"]
+
+LIT = (1.0, 0.55, 0.05)
+"""Colour of what is strange, at full level."""
+PALE = 0.4
+"""How far the strangest of a recording that is no anomaly is lit."""
+SMOOTH_FRAMES, SMOOTH_BANDS = 5, 3
+MARGIN = 1.5
+"""Bands that a frame goes around what it marks."""
+TICKS_HZ = tuple(digit * 10**power for power in range(2, 6) for digit in (1, 2, 5))
+
+
+def plot_explanation(explanation: Explanation, ax: Any = None, *, channel: int = 0) -> Any:
+    """Draw the spectrogram of a recording in grey, with what the anomaly score comes from lit up.
+
+    Frames mark what the explanation's sentences tell of, by their number. Bands are equally high.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of `offkey.explain.explain`.
+    ax : matplotlib Axes, optional
+        pyplot's current ones if not given.
+    channel : int
+        Of the front end's channels.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    InputError
+        If there is no such channel.
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    picture = lit_spectrogram(explanation, channel)
+    ax = axes_or_current(ax)
+    n_bands = len(explanation.band_hz)
+    start, stop = explanation.start_s, explanation.start_s + explanation.clip.duration_s
+    half = np.diff(explanation.frame_s).mean() / 2 if len(explanation.frame_s) > 1 else (stop - start) / 2
+    edges = explanation.frame_s[0] - half, explanation.frame_s[-1] + half
+    ax.imshow(
+        picture, origin="lower", aspect="auto", interpolation="nearest", extent=(*edges, 0, n_bands), rasterized=True
+    )
+    for number, each in enumerate(explanation.peculiarities, 1):
+        if each.channel != channel or each.strength <= 1:
+            continue
+        low, high = marked_bands(explanation, each)
+        for span in each.spans_s:
+            ax.plot([*span, *span[::-1], span[0]], [low, low, high, high, low], color="white", lw=2.2)
+            ax.plot([*span, *span[::-1], span[0]], [low, low, high, high, low], color="black", lw=0.9)
+        ax.annotate(
+            str(number), (each.spans_s[0][0], high), xytext=(2, 1), textcoords="offset points", fontsize="small",
+            va="bottom", annotation_clip=True, bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none"},
+        )  # fmt: skip
+    ticks = band_ticks(explanation)
+    ax.set_yticks([place * n_bands for place, _ in ticks], [text for _, text in ticks])
+    ax.set(xlabel="time in s", ylabel="frequency in Hz", xlim=(start, stop), ylim=(0, n_bands))
+    return ax
+
+
+def plot_profile(explanation: Explanation, ax: Any = None, *, channel: int = 0) -> Any:
+    """Draw the mean level of each band of a recording, over what is normal (median, and 5 to 95 % of normal windows).
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of `offkey.explain.explain`.
+    ax : matplotlib Axes, optional
+        pyplot's current ones if not given.
+    channel : int
+        Of the front end's channels.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    InputError
+        If there is no such channel, or the front end has no bands in hertz.
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    _check(explanation, channel)
+    profile = explanation.profile
+    if profile is None:
+        raise InputError("The pipeline's front end has no bands in hertz. Draw a pipeline with LogMel.")
+    ax = axes_or_current(ax)
+    bands = np.arange(len(explanation.band_hz)) + 0.5
+    ax.fill_between(
+        bands,
+        profile.low[:, channel],
+        profile.high[:, channel],
+        color=BLUE,
+        alpha=0.25,
+        lw=0,
+        label="normal, 5 to 95 %",
+    )
+    ax.plot(bands, profile.median[:, channel], color=BLUE, lw=1.2, ls="--", label="normal, median")
+    ax.plot(bands, profile.level[:, channel], color=ORANGE, lw=1.6, label="this recording")
+    ticks = band_ticks(explanation)
+    ax.set_xticks([place * len(bands) for place, _ in ticks], [text for _, text in ticks])
+    ax.set(xlabel="frequency in Hz", ylabel="mean level in dB", xlim=(0, len(bands)))
+    add_legend(ax)
+    clean(ax)
+    return ax
+
+
+def lit_spectrogram(explanation: Explanation, channel: int = 0) -> NDArray[np.uint8]:
+    """Return the spectrogram as a picture (n_bands, n_frames, 3), lowest band first.
+
+    Levels are shades of grey; orange is where the detector's score comes from or, where it cannot say, what is louder
+    than normal. Of a recording that is no anomaly the orange is paler.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of `offkey.explain.explain`.
+    channel : int
+        Of the front end's channels.
+
+    Raises
+    ------
+    InputError
+        If there is no such channel.
+    """
+    _check(explanation, channel)
+    levels = explanation.levels[:, :, channel]
+    low, high = np.quantile(levels, [0.02, 0.998])
+    grey = np.clip((levels - low) / max(high - low, 1e-9), 0, 1)
+    shown = explanation.anomaly_map if explanation.anomaly_map is not None else explanation.excess_db
+    light = np.zeros(levels.shape)
+    if shown is not None:
+        smooth = _smoothed(shown[:, :, channel])
+        everything = _smoothed(shown.max(axis=2)) if shown.shape[2] > 1 else smooth
+        middle, strongest = np.quantile(everything, [0.5, 0.998])
+        light = np.clip((smooth - middle) / max(strongest - middle, 1e-9), 0, 1)
+        light *= 1.0 if explanation.decision.is_anomaly else PALE
+    colour = np.array(LIT) * (0.45 + 0.55 * grey)[:, :, None]
+    mixed = (1 - light[:, :, None]) * grey[:, :, None] * 0.92 + light[:, :, None] * colour
+    return np.asarray(np.rint(255 * mixed), np.uint8).transpose(1, 0, 2)
+
+
+def band_bounds(explanation: Explanation) -> NDArray[np.float64]:
+    """Return the edges of bands (n_bands + 1,) in hertz: midway between their centres."""
+    hz = explanation.band_hz
+    return np.concatenate([[0.0], (hz[1:] + hz[:-1]) / 2, [max(explanation.clip.rate / 2, hz[-1])]])
+
+
+def marked_bands(explanation: Explanation, told: Peculiarity) -> tuple[float, float]:
+    """Return between which places on the axis of bands (0 to n_bands) a frame goes around what is told of."""
+    bounds = band_bounds(explanation)
+    low, high = np.interp([told.low_hz, told.high_hz], bounds, np.arange(len(bounds)))
+    return max(0.0, float(low) - MARGIN), min(len(bounds) - 1.0, float(high) + MARGIN)
+
+
+def band_ticks(explanation: Explanation, n_most: int = 7) -> list[tuple[float, str]]:
+    """Return marks for an axis of equally high bands: places from 0 to 1, and round frequencies."""
+    bounds = band_bounds(explanation)
+    places = np.interp(TICKS_HZ, bounds, np.linspace(0, 1, len(bounds)))
+    ticks: list[tuple[float, str]] = []
+    for place, hz in zip(places, TICKS_HZ, strict=True):
+        is_free = not ticks or place - ticks[-1][0] >= 1 / (n_most + 1)
+        if bounds[0] < hz <= bounds[-1] and 0 < place <= 1 and is_free:
+            ticks.append((float(place), f"{hz / 1000:g}k" if hz >= 1000 else str(hz)))
+    return ticks
+
+
+def _smoothed(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.ndimage import uniform_filter
+
+    return np.asarray(uniform_filter(cells, (SMOOTH_FRAMES, SMOOTH_BANDS), mode="nearest"))
+
+
+def _check(explanation: Explanation, channel: int) -> None:
+    n_channels = explanation.levels.shape[2]
+    if not 0 <= channel < n_channels:
+        raise InputError(f"Channel {channel} was given, and {n_channels} are heard. Count them from 0.")

@@ -1,0 +1,152 @@
+"""What a report shows of one recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import final
+
+import numpy as np
+
+from offkey.explain import Explanation
+from offkey.plots.explanation import band_ticks, marked_bands
+from offkey.report.media import picture_of, seconds
+
+__all__ = ["Box", "Card", "Mark", "card_of"]
+
+N_TIME_TICKS = 6
+
+
+@final
+@dataclass(frozen=True)
+class Mark:
+    """A mark on an axis: its place in per cent from left or bottom, and its text."""
+
+    place: float
+    text: str
+
+
+@final
+@dataclass(frozen=True)
+class Box:
+    """A frame upon the spectrogram, in per cent from left and top, and its number."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    number: int
+
+
+@final
+@dataclass(frozen=True)
+class Card:
+    """One recording, as the page shows it; addresses are ``data:`` addresses, places are in per cent."""
+
+    number: int
+    name: str
+    folder: str
+    is_anomaly: bool
+    score: str
+    threshold: str
+    p_value: str
+    how_often: str
+    sentences: tuple[str, ...]
+    sensor: tuple[str, ...]
+    label: str
+    facts: tuple[tuple[str, str], ...]
+    picture: str
+    alternative: str
+    boxes: tuple[Box, ...]
+    times: tuple[Mark, ...]
+    frequencies: tuple[Mark, ...]
+    start_s: float
+    duration_s: float
+    normal_area: str
+    median_line: str
+    level_line: str
+    level_ticks: tuple[Mark, ...]
+    audio: str
+
+
+def card_of(explanation: Explanation, number: int, label: object, audio: str, n_calibration: int) -> Card:
+    """Return what is shown of a recording; its channel is that of the first thing told of it."""
+    decision = explanation.decision
+    told = [each for each in explanation.peculiarities if each.strength > 1]
+    channel = told[0].channel if told else 0
+    path = PurePath(decision.source)
+    facts = [
+        ("length", seconds(decision.duration_s)),
+        ("windows", str(len(decision.scored_windows))),
+        ("events", ", ".join(f"{each.start_s:.1f} to {each.stop_s:.1f} s" for each in decision.events) or "none"),
+    ]
+    if explanation.clip.duration_s < 0.99 * decision.duration_s:
+        stop_s = explanation.start_s + explanation.clip.duration_s
+        facts.append(("shown", f"{explanation.start_s:.1f} to {stop_s:.1f} s, around the strangest part"))
+    if explanation.levels.shape[2] > 1:
+        facts.append(("shown channel", str(channel)))
+    if decision.is_short:
+        facts.append(("note", "shorter than the calibration clips: false alarms may be more frequent"))
+    if decision.group:
+        facts.append(("group", decision.group))
+    area, median, level, ticks = _profile_lines(explanation, channel)
+    return Card(
+        number, path.name, "" if str(path.parent) == "." else str(path.parent), decision.is_anomaly,
+        f"{decision.score:.4g}", f"{decision.threshold:.4g}", f"{decision.p_value:.2g}",
+        _how_often(decision.p_value, n_calibration),
+        explanation.sentences, tuple(finding.sentence for finding in decision.health),
+        {0: "labelled normal", 1: "labelled anomalous"}.get(label if isinstance(label, int) else -1, ""),
+        tuple(facts), picture_of(explanation, channel), f"Spectrogram: {'; '.join(explanation.sentences)}",
+        _boxes(explanation, channel), _time_marks(explanation),
+        tuple(Mark(100 * place, text) for place, text in band_ticks(explanation, 5)),
+        explanation.start_s, explanation.clip.duration_s, area, median, level, ticks, audio,
+    )  # fmt: skip
+
+
+def _how_often(p_value: float, n_calibration: int) -> str:
+    if p_value * (n_calibration + 1) <= 1 + 1e-9:
+        return f"stranger than all {n_calibration} calibration recordings"
+    return f"about 1 in {round(1 / p_value):,} normal recordings scores as high" if p_value <= 0.5 else "quite usual"
+
+
+def _boxes(explanation: Explanation, channel: int) -> tuple[Box, ...]:
+    n_bands, duration_s, boxes = len(explanation.band_hz), explanation.clip.duration_s, []
+    for number, each in enumerate(explanation.peculiarities, 1):
+        if each.channel != channel or each.strength <= 1:
+            continue
+        low, high = marked_bands(explanation, each)
+        for start, stop in each.spans_s:
+            x, width = 100 * (start - explanation.start_s) / duration_s, 100 * (stop - start) / duration_s
+            boxes.append(Box(x, 100 * (1 - high / n_bands), width, 100 * (high - low) / n_bands, number))
+    return tuple(boxes)
+
+
+def _time_marks(explanation: Explanation) -> tuple[Mark, ...]:
+    start, duration = explanation.start_s, explanation.clip.duration_s
+    rough = duration / N_TIME_TICKS
+    digit = 10.0 ** np.floor(np.log10(rough))
+    step = next(float(each * digit) for each in (1, 2, 5, 10) if each * digit >= rough)
+    first = np.ceil(start / step - 1e-9)
+    ticks = step * np.arange(first, (start + duration) / step + 1e-9)
+    return tuple(Mark(100 * float(tick - start) / duration, f"{tick + 0.0:g}") for tick in ticks)
+
+
+def _profile_lines(explanation: Explanation, channel: int) -> tuple[str, str, str, tuple[Mark, ...]]:
+    """Return the points of the band profile (level to the right, bands upwards, 0 to 100), and marks of levels."""
+    profile = explanation.profile
+    if profile is None:
+        return "", "", "", ()
+    rows = [each[:, channel] for each in (profile.low, profile.high, profile.median, profile.level)]
+    low, high = min(row.min() for row in rows), max(row.max() for row in rows)
+    low, high = low - 0.04 * (high - low) - 0.5, high + 0.04 * (high - low) + 0.5
+    heights = 100 * (1 - (np.arange(len(rows[0])) + 0.5) / len(rows[0]))
+    places = [100 * (row - low) / (high - low) for row in rows]
+    step = next(each for each in (5, 10, 20, 50, 100, 200) if (high - low) / each <= 4)
+    ticks = range(step * int(np.ceil(low / step)), int(high) + 1, step)
+    marks = tuple(Mark(100 * (tick - low) / (high - low), str(tick)) for tick in ticks)
+    area = _points(places[0], heights) + " " + _points(places[1][::-1], heights[::-1])
+    return area, _points(places[2], heights), _points(places[3], heights), marks
+
+
+def _points(x: object, y: object) -> str:
+    return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(np.asarray(x), np.asarray(y), strict=True))

@@ -1,0 +1,203 @@
+"""The report: decisions, explanations, pictures and sound become one HTML file."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from offkey.errors import InputError, MissingExtraError
+from offkey.evaluation import Figures
+from offkey.evaluation.evaluate import figures_by_group
+from offkey.explain import Explanation, explain
+from offkey.pipeline import Pipeline
+from offkey.pipeline.story import calibration_story
+from offkey.progress import track
+from offkey.report.batch import Batch, decide_batch
+from offkey.report.cards import Card, card_of
+from offkey.report.media import audio_of, data_address, figure_address, gain_of
+from offkey.report.summary import changes, count, how_sure, in_order
+from offkey.version import __version__
+
+__all__ = ["write_report"]
+
+MOST_ROWS = 1000
+"""Rows of the table on the page; all are in the CSV behind its link."""
+FIGURES = (("auc", "AUC"), ("pauc", "pAUC (false-alarm rate < 0.1)"), ("recall", "recall"),
+           ("false_alarm_rate", "false-alarm rate"))  # fmt: skip
+
+
+def write_report(
+    pipeline: Pipeline,
+    recordings: Any,
+    path: str | os.PathLike[str],
+    *,
+    group: Mapping[str, Any] | None = None,
+    top: int = 50,
+    audio_mb: float = 3.0,
+    title: str = "",
+) -> Batch:
+    """Decide about recordings, explain the strangest, and write a page that needs nothing else.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Fitted.
+    recordings : path, Clip, iterable of both, or recordings table
+        As for `Pipeline.score`; with labels the report has an evaluation too.
+    path : path
+        The HTML file.
+    group : dict of str to str, optional
+        As for `Pipeline.score`.
+    top : int
+        How many recordings are shown with picture and sound; all are in the table.
+    audio_mb : float
+        Sound, at most, in megabytes: the strangest recordings first.
+    title : str
+        Heading; says how many recordings were looked at if not given.
+
+    Returns
+    -------
+    Batch
+        What was decided.
+
+    Raises
+    ------
+    InputError
+        If nothing was given, no recording can be used, or the file cannot be written.
+    MissingExtraError
+        If jinja2 or matplotlib is not installed.
+    """
+    template = _template()
+    if top < 0:
+        raise InputError(f"top={top} was given. It must be at least 0.")
+    batch = decide_batch(pipeline, recordings, group)
+    if not batch.decisions:
+        raise InputError(f"None of the {len(batch.failures)} recordings can be used. The first: {batch.failures[0]}")
+    order = in_order(batch.decisions)
+    explanations = [
+        explain(pipeline, batch.recordings[i], decision=batch.decisions[i])
+        for i in track(order[:top], "explaining", min(top, len(order)))
+    ]
+    cards, n_silent = _cards(pipeline, explanations, [batch.rows[i].get("label") for i in order], audio_mb)
+    page = template.render(**_context(pipeline, batch, explanations, title), cards=cards, n_silent=n_silent)
+    _write(Path(path), page)
+    return batch
+
+
+def _context(pipeline: Pipeline, batch: Batch, explanations: list[Explanation], title: str) -> dict[str, Any]:
+    from offkey.report.figures import evaluation_figures, overview_figure
+
+    script = _resource("script.js")
+    decisions, labelled, order = batch.decisions, batch.labelled, in_order(batch.decisions)
+    provenance = pipeline.provenance_
+    return {
+        "title": title or f"{count(len(decisions), 'recording')}, {count(_n_anomalies(batch), 'anomaly', 'anomalies')}",
+        "style": _resource("style.css"),
+        "script": script,
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+        "n_recordings": len(decisions),
+        "n_anomalies": _n_anomalies(batch),
+        "n_ill": sum(bool(decision.health) for decision in decisions),
+        "how_sure": how_sure(pipeline, decisions),
+        "changes": changes(explanations),
+        "n_explained": len(explanations),
+        "overview": figure_address(overview_figure(pipeline, batch)),
+        "evaluation": [_figure_row(row) for row in figures_by_group(labelled)] if labelled else [],
+        "figure_names": [name for _, name in FIGURES],
+        "evaluation_figures": [(name, figure_address(each)) for name, each in evaluation_figures(batch)]
+        if labelled
+        else [],
+        "n_unlabelled": len(decisions) - len(labelled),
+        "story": calibration_story(pipeline),
+        "notes": pipeline.notes_,
+        "provenance": [
+            ("detector", repr(pipeline.detector_)),
+            ("front end", repr(pipeline.features_)),
+            ("signal", f"{pipeline.rate_} Hz, {count(pipeline.n_channels_, 'channel')}"),
+            ("window", f"{pipeline.window_duration_s:.3f} s"),
+            ("trained on", count(provenance["n_recordings"], "recording")),
+            ("in all", f"{provenance['duration_s'] / 60:.1f} min"),
+            ("training samples", f"sha256 {provenance['samples_sha256']}"),
+            ("fitted", f"{provenance['created']} by offkey {provenance['offkey']}, Python {provenance['python']}"),
+            ("seed", str(provenance["seed"])),
+            ("report", f"{datetime.now(UTC).isoformat(timespec='seconds')} by offkey {__version__}"),
+        ],
+        "failures": batch.failures,
+        "rows": [(rank, decisions[i]) for rank, i in enumerate(order[:MOST_ROWS], 1)],
+        "table": data_address(_table(batch, order).encode("utf-8-sig"), "text/csv"),
+    }  # fmt: skip
+
+
+def _n_anomalies(batch: Batch) -> int:
+    return sum(decision.is_anomaly for decision in batch.decisions)
+
+
+def _cards(
+    pipeline: Pipeline, explanations: list[Explanation], labels: list[Any], audio_mb: float
+) -> tuple[list[Card], int]:
+    """Return what is shown of recordings, and how many have no sound because there was no room for it."""
+    gain, room, cards, n_silent = gain_of(explanations), round(1e6 * audio_mb), [], 0
+    for number, (each, label) in enumerate(zip(explanations, labels, strict=False), 1):
+        told = [one for one in each.peculiarities if one.strength > 1]
+        sound = audio_of(each.clip, gain, told[0].channel if told else 0) if room > 0 else b""
+        room -= len(sound) * 4 // 3
+        n_silent += not sound
+        n_calibration = pipeline.boundaries_[each.decision.group].clips.n_recordings
+        cards.append(card_of(each, number, label, data_address(sound, "audio/mpeg") if sound else "", n_calibration))
+    return cards, n_silent
+
+
+def _figure_row(row: Figures) -> tuple[str, int, int, list[str]]:
+    texts = []
+    for name, _ in FIGURES:
+        value, low, high = (getattr(row, f"{name}{end}") for end in ("", "_low", "_high"))
+        texts.append("–" if value != value else f"{value:.3f}" + ("" if low != low else f" [{low:.3f}, {high:.3f}]"))
+    return row.group, row.n_normal, row.n_anomaly, texts
+
+
+def _table(batch: Batch, order: list[int]) -> str:
+    """Return all recordings as CSV, strangest first."""
+    names = ("score", "p_value", "threshold", "is_anomaly", "duration_s", "group")
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow(["rank", "path", *names, "sensor", "label"])
+    for rank, i in enumerate(order, 1):
+        decision = batch.decisions[i]
+        sensor = "; ".join(finding.sentence for finding in decision.health)
+        label = batch.rows[i].get("label")
+        values = [getattr(decision, name) for name in names]
+        writer.writerow([rank, decision.source, *values, sensor, "" if label is None else label])
+    return file.getvalue()
+
+
+def _template() -> Any:
+    try:
+        from jinja2 import Environment
+    except ImportError as error:
+        raise MissingExtraError("jinja2", "report", "Writing a report") from error
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["begin"] = lambda text: text[:1].upper() + text[1:]
+    return environment.from_string(_resource("page.html"))
+
+
+def _resource(name: str) -> str:
+    return files("offkey.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _write(path: Path, page: str) -> None:
+    """Write the page whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(page, encoding="utf-8", errors="backslashreplace")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}). Choose another place.") from error
