@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/installed
+SITE := $(VENV)/site-installed
 
 .PHONY: help install demo test check docs pictures bench lock clean
 
@@ -29,8 +30,12 @@ check: $(DONE)  ## Style, types, house rules and fast tests: before every commit
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -m "not slow"
 
-docs: $(DONE)  ## Run the code of README and docs
-	$(BIN)/python -m pytest -q tests/test_docs.py
+docs: $(SITE)  ## Build the site into site/: runs the tutorial, checks all links
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+$(SITE): requirements/docs.txt $(DONE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	@touch $@
 
 bench: $(DONE)  ## Speed and quality beside other tools (minutes; results in benchmarks/results)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
@@ -40,6 +45,7 @@ bench: $(DONE)  ## Speed and quality beside other tools (minutes; results in ben
 	$(BIN)/python benchmarks/thresholds.py
 	$(BIN)/python benchmarks/budgets.py
 	$(BIN)/python benchmarks/sensitivity.py
+	$(BIN)/python benchmarks/localisation.py
 
 pictures: $(DONE)
 	$(BIN)/python docs/pictures/draw.py
@@ -48,6 +54,7 @@ lock: $(DONE)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --all-extras --group dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --all-extras --group dev --group bench -c requirements/dev.txt pyproject.toml -o requirements/bench.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group docs -c requirements/dev.txt -o requirements/docs.txt
 
 clean:  ## Remove what was built
-	rm -rf $(VENV) offkey-demo build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) offkey-demo site build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/decision-boundaries.md, from the names that the page's own code leaves behind.
+"""Draw the pictures of docs/decision-boundaries.md and docs/how-to/explain.md, by the pages' own code.
 
 Usage: python docs/pictures/draw.py [FOLDER]     (this folder if none is given; or ``make pictures``)
 """
@@ -32,18 +32,18 @@ from offkey.decisions.budget_fit import count_events, fit_budget
 from offkey.plots import BLUE, GREEN, ORANGE, plot_decision_curve, plot_sensitivity, plot_timeline
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent / "decision-boundaries.md"
+PAGE, EXPLAINED = HERE.parent / "decision-boundaries.md", HERE.parent / "how-to" / "explain.md"
 SKY, YELLOW, PURPLE = "#56B4E9", "#E69F00", "#CC79A7"  # Okabe and Ito's too
 
 
-def names_of_the_page():
-    """Run the page's code in a temporary folder, and return the names it made."""
-    code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL))
+def names_of(page):
+    """Run a page's code in a temporary folder, and return the names it made."""
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL))
     names, before = {"__name__": "page"}, Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:
-            exec(compile(code, PAGE.name, "exec"), names)
+            exec(compile(code, page.name, "exec"), names)
         finally:
             os.chdir(before)
     return names
@@ -320,10 +320,12 @@ PICTURES = {
 
 def main(folder=HERE):
     """Draw all pictures into a folder, 900 pixels wide."""
-    page = names_of_the_page()
-    for name, draw in PICTURES.items():
+    page = names_of(PAGE)
+    figures = {name: draw(page) for name, draw in PICTURES.items()}
+    figures["explanation"] = names_of(EXPLAINED)["figure"]
+    for name, figure in figures.items():
         drawn = io.BytesIO()
-        draw(page).savefig(drawn, dpi=100)
+        figure.savefig(drawn, dpi=100)
         few_colours = Image.open(drawn).convert("RGB").quantize(96, dither=Image.Dither.NONE)  # a third of the size
         few_colours.save(Path(folder, f"{name}.png"), optimize=True)
 

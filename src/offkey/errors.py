@@ -1,7 +1,5 @@
 """Everything offkey raises on purpose.
 
-::
-
     OffkeyError
     ├── InputError (ValueError)          what was given cannot be used
     │   ├── ReadError                    one recording: .source and .reason

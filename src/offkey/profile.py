@@ -10,7 +10,7 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.statistics import time_statistics, whitening
+from offkey.statistics import shrunk_covariance, time_statistics
 from offkey.windows import WindowArray
 
 __all__ = ["Deviation", "NormalProfile"]
@@ -238,12 +238,8 @@ def _rows(frames: Array, scale: int, blocks: NDArray[np.int64]) -> tuple[NDArray
 
 def _gaussian(rows: Sequence[Array]) -> tuple[Array, Array]:
     """Return mean and precision of the rows of all stretches."""
-    everything = np.concatenate(rows)
-    groups = np.repeat(np.arange(len(rows)), [len(each) for each in rows])
-    mean, whitener = whitening(everything, groups if len(everything) == len(rows) else None)
-    mixing = np.linalg.inv(whitener)
-    covariance = mixing @ mixing.T + LEAST_SPREAD_DB**2 * np.eye(len(mean))
-    return mean, np.asarray(np.linalg.inv(covariance), np.float64)
+    mean, covariance = shrunk_covariance(np.concatenate(rows))
+    return mean, np.asarray(np.linalg.inv(covariance + LEAST_SPREAD_DB**2 * np.eye(len(mean))), np.float64)
 
 
 def _largest(rows: Sequence[Array]) -> Array:

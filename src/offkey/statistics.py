@@ -19,6 +19,7 @@ __all__ = [
     "mahalanobis",
     "parse_statistic",
     "ranked_weights",
+    "shrunk_covariance",
     "standardisation",
     "time_statistics",
     "whitening",
@@ -180,13 +181,22 @@ def bounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def whitening(
     rows: NDArray[np.float64], groups: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean (d,) and whitening matrix (d, d) of rows (n, d), by the Ledoit-Wolf covariance.
+    """Return mean (d,) and whitening matrix (d, d) of rows (n, d), by `shrunk_covariance`."""
+    from scipy.linalg import cholesky, solve_triangular
+
+    mean, covariance = shrunk_covariance(rows, groups)
+    return mean, solve_triangular(cholesky(covariance, lower=True), np.eye(len(mean)), lower=True)
+
+
+def shrunk_covariance(
+    rows: NDArray[np.float64], groups: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean (d,) and the Ledoit-Wolf covariance (d, d) of rows (n, d).
 
     Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices". Their amount of
     shrinkage assumes independent rows; windows of one recording are not, so where ``groups`` (n,) tells them apart, it
     is that of the groups' means.
     """
-    from scipy.linalg import cholesky, solve_triangular
     from sklearn.covariance import ledoit_wolf_shrinkage
 
     mean = rows.mean(axis=0)
@@ -198,7 +208,7 @@ def whitening(
     variance = float(np.trace(covariance)) / size
     covariance *= 1 - shrinkage
     covariance += (shrinkage * variance + max(1e-9 * variance, 1e-12)) * np.eye(size)
-    return mean, solve_triangular(cholesky(covariance, lower=True), np.eye(size), lower=True)
+    return mean, covariance
 
 
 def mahalanobis(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
 
@@ -15,7 +17,15 @@ from offkey.errors import InputError
 from offkey.progress import track
 from offkey.windows import WindowArray, WindowGrid
 
-__all__ = ["FEWEST_RECORDINGS", "HOLD_OUTS", "Fitted", "cut_into_blocks", "fit_and_score", "strangest_first"]
+__all__ = [
+    "FEWEST_RECORDINGS",
+    "HOLD_OUTS",
+    "Fitted",
+    "cut_into_blocks",
+    "fit_and_score",
+    "one_thread",
+    "strangest_first",
+]
 
 FEWEST_RECORDINGS = 5
 HOLD_OUTS = ("auto", "folds", "split")
@@ -69,11 +79,8 @@ def fit_and_score(
         return Fitted(detector, _score_each(detector, windows, range(n)), np.ones(n, bool))
     order = rng.permutation(n)
     if hold_out == "folds" or (hold_out == "auto" and is_cheap(detector)):
-        import scipy.linalg  # noqa: F401  it has threads of its own, which only what is loaded can be told to leave
-        from threadpoolctl import threadpool_limits
-
         n_folds = min(MOST_FOLDS, n)
-        with threadpool_limits(1):  # many small matrices: threads would wait for each other most of the time
+        with one_thread():
             scores = out_of_fold(detector, windows, track(np.array_split(order, n_folds), "cross-fitting", n_folds))
             fitted = detector.unfitted().fit(windows)
         return Fitted(fitted, [scores[windows.groups == i] for i in range(n)], np.ones(n, bool))
@@ -82,6 +89,16 @@ def fit_and_score(
     is_held_out[order[:n_held_out]] = True
     trained = detector.unfitted().fit(windows.select(np.flatnonzero(~is_held_out).tolist()))
     return Fitted(trained, _score_each(trained, windows, range(n)), is_held_out)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep to one BLAS thread: of many small matrices, threads would wait for each other most of the time."""
+    import scipy.linalg  # noqa: F401  it has threads of its own, which only what is loaded can be told to leave
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
 
 
 def strangest_first(scores: NDArray[np.float64], is_held_out: NDArray[np.bool_]) -> list[int]:

@@ -16,7 +16,7 @@ from offkey.errors import InputError
 from offkey.pipeline.boundaries import Evidence
 from offkey.pipeline.decision import TrainingScore
 from offkey.pipeline.gather import Gathered
-from offkey.pipeline.held_out import FEWEST_RECORDINGS, cut_into_blocks, fit_and_score, strangest_first
+from offkey.pipeline.held_out import FEWEST_RECORDINGS, cut_into_blocks, fit_and_score, one_thread, strangest_first
 from offkey.pipeline.normal import NormalSound
 from offkey.pipeline.provenance import provenance
 from offkey.pipeline.sources import POOLED, same_name
@@ -94,7 +94,8 @@ def learn(
         ]
         made = provenance(gathered, [bounds[i] for i in kept], seed)
         healths = [health_of[digest] for digest in {evidence[i].digest for i in kept}]
-        normal = NormalSound.of(windows, gathered.feature, healths)
+        with one_thread():
+            normal = NormalSound.of(windows, gathered.feature, healths)
         return [kept[i] for i in order], Learned(fitted.detector, normal, held_out, training, made, notes)
 
     strangest, learned = fit(list(range(len(bounds))))

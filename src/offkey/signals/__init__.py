@@ -2,6 +2,21 @@
 
 from offkey.signals.clip import Clip
 from offkey.signals.files import SUFFIXES, SoundFile, blocks, find, read, write
+from offkey.signals.health import Finding, Health, HealthMeter, NormalHealth, find_faults
 from offkey.signals.resample import Resampler
 
-__all__ = ["SUFFIXES", "Clip", "Resampler", "SoundFile", "blocks", "find", "read", "write"]
+__all__ = [
+    "SUFFIXES",
+    "Clip",
+    "Finding",
+    "Health",
+    "HealthMeter",
+    "NormalHealth",
+    "Resampler",
+    "SoundFile",
+    "blocks",
+    "find",
+    "find_faults",
+    "read",
+    "write",
+]
