@@ -89,6 +89,11 @@ class Explanation:
     peculiarities: tuple[Peculiarity, ...]
     sentences: tuple[str, ...]
 
+    @property
+    def shown_channel(self) -> int:
+        """The channel of what is clearly outside normal, or the first."""
+        return next((each.channel for each in self.peculiarities if each.strength > 1), 0)
+
 
 def explain(
     pipeline: Pipeline,

@@ -72,8 +72,7 @@ class Card:
 def card_of(explanation: Explanation, number: int, label: object, audio: str, n_calibration: int) -> Card:
     """Return what is shown of a recording; its channel is that of the first thing told of it."""
     decision = explanation.decision
-    told = [each for each in explanation.peculiarities if each.strength > 1]
-    channel = told[0].channel if told else 0
+    channel = explanation.shown_channel
     path = PurePath(decision.source)
     facts = [
         ("length", seconds(decision.duration_s)),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey.explain import Explanation
+from offkey.pipeline import Pipeline
 from offkey.signals import Clip, Resampler
 
 __all__ = ["audio_of", "data_address", "figure_address", "gain_of", "picture_of"]
@@ -19,7 +20,7 @@ MP3_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000)
 LOWEST_RATE = 4000
 """Signals of lower rates are nothing to listen to."""
 LOUDNESS = 0.08
-"""Root mean square that the usual recording is played at, of full scale."""
+"""Root mean square that a normal recording is played at, of full scale."""
 MOST_COLUMNS = 640
 
 
@@ -45,11 +46,12 @@ def picture_of(explanation: Explanation, channel: int) -> str:
     return data_address(file.getvalue(), "image/webp")
 
 
-def gain_of(explanations: list[Explanation]) -> float:
-    """Return the one factor that all recordings are played with, so that their levels can be compared by ear."""
-    levels = [float(np.sqrt(np.square(each.clip.samples, dtype=np.float64).mean())) for each in explanations]
-    heard = [level for level in levels if level > 0]
-    return LOUDNESS / float(np.median(heard)) if heard else 1.0
+def gain_of(pipeline: Pipeline) -> float:
+    """Return the one factor that recordings are played with, by the level of normal ones: loudness can be compared."""
+    normal = pipeline.normal_.health
+    levels = np.sqrt(normal.softest * normal.loudest)
+    heard = levels[np.isfinite(levels) & (levels > 0)]
+    return LOUDNESS / float(heard.max()) if len(heard) else 1.0
 
 
 def audio_of(clip: Clip, gain: float, channel: int) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from offkey.explain import Explanation, Peculiarity
+from offkey.explain import Peculiarity
 from offkey.explain.describing import frequency_range
 from offkey.pipeline import POOLED, Decision, Pipeline, discoveries
 
@@ -78,12 +78,20 @@ def how_sure(pipeline: Pipeline, decisions: Sequence[Decision]) -> list[str]:
     return said
 
 
-def changes(explanations: Sequence[Explanation]) -> list[Change]:
-    """Group what anomalies have that normal recordings do not, the most frequent first."""
+def changes(told: Sequence[tuple[Decision, Sequence[Peculiarity]]], top_hz: float) -> list[Change]:
+    """Group what anomalies have that normal recordings do not, the most frequent first.
+
+    Parameters
+    ----------
+    told : sequence of (Decision, sequence of Peculiarity)
+        What is told of each explained recording.
+    top_hz : float
+        Half the rate, in hertz.
+    """
     groups: list[list[tuple[int, Peculiarity]]] = []
-    anomalies = [i for i, each in enumerate(explanations) if each.decision.is_anomaly]
+    anomalies = [i for i, (decision, _) in enumerate(told) if decision.is_anomaly]
     for number in anomalies:
-        for each in explanations[number].peculiarities:
+        for each in told[number][1]:
             if each.strength <= 1:
                 continue
             group = next((own for own in groups if _alike(own[0][1], each)), None)
@@ -91,7 +99,6 @@ def changes(explanations: Sequence[Explanation]) -> list[Change]:
                 groups.append([(number, each)])
             else:
                 group.append((number, each))
-    top_hz = explanations[0].clip.rate / 2 if explanations else 0.0
     said = [_change(group, len(anomalies), top_hz) for group in groups]
     return sorted(said, key=lambda change: -len(change.numbers))
 

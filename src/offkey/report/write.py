@@ -16,8 +16,8 @@ from typing import Any
 from offkey.errors import InputError, MissingExtraError
 from offkey.evaluation import Figures
 from offkey.evaluation.evaluate import figures_by_group
-from offkey.explain import Explanation, explain
-from offkey.pipeline import Pipeline
+from offkey.explain import Peculiarity, explain
+from offkey.pipeline import Decision, Pipeline
 from offkey.pipeline.story import calibration_story
 from offkey.progress import track
 from offkey.report.batch import Batch, decide_batch
@@ -27,6 +27,8 @@ from offkey.report.summary import changes, count, how_sure, in_order
 from offkey.version import __version__
 
 __all__ = ["write_report"]
+
+Told = tuple[Decision, tuple[Peculiarity, ...]]
 
 MOST_ROWS = 1000
 """Rows of the table on the page; all are in the CSV behind its link."""
@@ -81,18 +83,14 @@ def write_report(
     batch = decide_batch(pipeline, recordings, group)
     if not batch.decisions:
         raise InputError(f"None of the {len(batch.failures)} recordings can be used. The first: {batch.failures[0]}")
-    order = in_order(batch.decisions)
-    explanations = [
-        explain(pipeline, batch.recordings[i], decision=batch.decisions[i])
-        for i in track(order[:top], "explaining", min(top, len(order)))
-    ]
-    cards, n_silent = _cards(pipeline, explanations, [batch.rows[i].get("label") for i in order], audio_mb)
-    page = template.render(**_context(pipeline, batch, explanations, title), cards=cards, n_silent=n_silent)
+    shown = in_order(batch.decisions)[:top]
+    cards, told = _cards(pipeline, batch, shown, audio_mb)
+    page = template.render(**_context(pipeline, batch, told, title), cards=cards)
     _write(Path(path), page)
     return batch
 
 
-def _context(pipeline: Pipeline, batch: Batch, explanations: list[Explanation], title: str) -> dict[str, Any]:
+def _context(pipeline: Pipeline, batch: Batch, told: list[Told], title: str) -> dict[str, Any]:
     from offkey.report.figures import evaluation_figures, overview_figure
 
     script = _resource("script.js")
@@ -107,8 +105,8 @@ def _context(pipeline: Pipeline, batch: Batch, explanations: list[Explanation], 
         "n_anomalies": _n_anomalies(batch),
         "n_ill": sum(bool(decision.health) for decision in decisions),
         "how_sure": how_sure(pipeline, decisions),
-        "changes": changes(explanations),
-        "n_explained": len(explanations),
+        "changes": changes(told, pipeline.rate_ / 2),
+        "n_explained": len(told),
         "overview": figure_address(overview_figure(pipeline, batch)),
         "evaluation": [_figure_row(row) for row in figures_by_group(labelled)] if labelled else [],
         "figure_names": [name for _, name in FIGURES],
@@ -140,19 +138,19 @@ def _n_anomalies(batch: Batch) -> int:
     return sum(decision.is_anomaly for decision in batch.decisions)
 
 
-def _cards(
-    pipeline: Pipeline, explanations: list[Explanation], labels: list[Any], audio_mb: float
-) -> tuple[list[Card], int]:
-    """Return what is shown of recordings, and how many have no sound because there was no room for it."""
-    gain, room, cards, n_silent = gain_of(explanations), round(1e6 * audio_mb), [], 0
-    for number, (each, label) in enumerate(zip(explanations, labels, strict=False), 1):
-        told = [one for one in each.peculiarities if one.strength > 1]
-        sound = audio_of(each.clip, gain, told[0].channel if told else 0) if room > 0 else b""
+def _cards(pipeline: Pipeline, batch: Batch, shown: list[int], audio_mb: float) -> tuple[list[Card], list[Told]]:
+    """Return what is shown of the recordings with these numbers, one after the other, and what is told of them."""
+    gain, room = gain_of(pipeline), round(1e6 * audio_mb)
+    cards, told = [], []
+    for number, i in enumerate(track(shown, "explaining", len(shown)), 1):
+        explanation = explain(pipeline, batch.recordings[i], decision=batch.decisions[i])
+        sound = audio_of(explanation.clip, gain, explanation.shown_channel) if room > 0 else b""
         room -= len(sound) * 4 // 3
-        n_silent += not sound
-        n_calibration = pipeline.boundaries_[each.decision.group].clips.n_recordings
-        cards.append(card_of(each, number, label, data_address(sound, "audio/mpeg") if sound else "", n_calibration))
-    return cards, n_silent
+        address = data_address(sound, "audio/mpeg") if sound else ""
+        n_calibration = pipeline.boundaries_[batch.decisions[i].group].clips.n_recordings
+        cards.append(card_of(explanation, number, batch.rows[i].get("label"), address, n_calibration))
+        told.append((batch.decisions[i], explanation.peculiarities))
+    return cards, told
 
 
 def _figure_row(row: Figures) -> tuple[str, int, int, list[str]]:
