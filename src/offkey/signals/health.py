@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, Self, final
 
 import numpy as np
@@ -26,6 +27,7 @@ FULL_SCALE = 1 - 2.0**-14
 NEAR_TOP, FLAT, FEWEST_CLIPPED = 0.03, 0.6, 8
 """A second is clipped if so many samples are at its extreme, and are that part of all within 3 % of it, but not all, as
 of a tone whose period is a whole number of samples."""
+NEARLY = 0.99
 LEAST_STEP = 2.0**-15
 
 LOOK_S, HELD_S = 0.001, 0.02
@@ -111,9 +113,10 @@ class HealthMeter:
         self._held = np.empty((n_channels, 0), np.float32)
         self._n_samples = 0
         self._sums = np.zeros((2, n_channels))
+        self._peaks = np.zeros((2, n_channels))
         self._seconds: list[Array] = []
         self._stands: list[tuple[int, int, int]] = []
-        self._fade = np.hanning(rate).astype(np.float32)
+        self._fade = _fade(rate)
         self._lines = np.zeros((n_channels, 0))
         self._n_windows = 0
 
@@ -141,12 +144,14 @@ class HealthMeter:
 
     def _measure(self, seconds: NDArray[np.float32]) -> None:
         """Measure whole seconds (n_channels, n_seconds, rate), or what is left at the end."""
-        sums = seconds.sum(axis=2, dtype=np.float64)
-        self._sums[0] += sums.sum(axis=1)
+        sums = seconds.sum(axis=2)
+        self._sums[0] += sums.sum(axis=1, dtype=np.float64)
         self._sums[1] += np.einsum("csn,csn->cs", seconds, seconds).sum(axis=1, dtype=np.float64)
         middle = sums / seconds.shape[2]
         tops = [seconds.max(axis=2), seconds.min(axis=2)]
-        counts = [_flat_samples(seconds, top, middle) for top in tops]
+        self._peaks = np.maximum(self._peaks, np.abs(tops).max(axis=2))
+        as_high = np.abs(tops) >= NEARLY * self._peaks[:, :, None]
+        counts = [_flat_samples(seconds, *side, middle) for side in zip(tops, as_high, strict=True)]
         self._seconds.append(np.stack([*tops, *counts]).astype(np.float64))
         self._find_stands(seconds.reshape(self._n_channels, -1))
         if seconds.shape[2] == self._rate:
@@ -341,10 +346,16 @@ def _against_normal(health: Health, normal: NormalHealth, channel: int, subject:
             )
 
 
-def _flat_samples(seconds: NDArray[np.float32], top: NDArray[np.float32], middle: Array) -> NDArray[np.int64]:
-    """Count the samples at the extreme (n_channels, n_seconds) on one side of seconds in which that is a flat top."""
-    at = np.count_nonzero(seconds == top[:, :, None], axis=2)
-    for channel, second in zip(*np.nonzero(at), strict=True):
+def _flat_samples(
+    seconds: NDArray[np.float32], top: NDArray[np.float32], as_high: NDArray[np.bool_], middle: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """Count the samples at the extreme (n_channels, n_seconds) on one side of seconds in which that is a flat top.
+
+    Seconds that are not ``as_high`` as the highest so far are passed over.
+    """
+    at = np.zeros(top.shape, np.int64)
+    for channel, second in zip(*np.nonzero(as_high), strict=True):
+        at[channel, second] = np.count_nonzero(seconds[channel, second] == top[channel, second])
         n, height = at[channel, second], float(top[channel, second] - middle[channel, second])
         is_full = n >= FEWEST_CLIPPED // 2 and abs(top[channel, second]) >= FULL_SCALE
         if not is_full and n >= FEWEST_CLIPPED and height:
@@ -352,14 +363,14 @@ def _flat_samples(seconds: NDArray[np.float32], top: NDArray[np.float32], middle
             n_near = np.count_nonzero(distance <= max(NEAR_TOP * abs(height), 2.5 * LEAST_STEP))
             is_full = n_near > n > FLAT * n_near
         at[channel, second] = n if is_full else 0
-    return np.asarray(at)
+    return at
 
 
 def _clipped(tops: Array) -> Array:
     """Return the clipped samples (n_channels,): those on flat tops as high as the highest, of both sides."""
     heights, counts = tops[:2], tops[2:]
     highest = np.abs(heights).max(axis=2, keepdims=True, initial=0.0)
-    as_high = np.abs(heights) >= 0.99 * highest
+    as_high = np.abs(heights) >= NEARLY * highest
     return np.asarray((counts * as_high).sum(axis=(0, 2)))
 
 
@@ -368,6 +379,12 @@ def _run_around(signal: NDArray[np.float32], place: int, until: int, reach: int)
     begin = max(0, place - reach)
     same = signal[begin : until + reach] == signal[place]
     return next((begin + first, begin + stop) for first, stop in _runs(same) if first <= place - begin < stop)
+
+
+@lru_cache(maxsize=4)
+def _fade(rate: int) -> NDArray[np.float32]:
+    """Return a window that fades a second in and out."""
+    return np.hanning(rate).astype(np.float32)
 
 
 def _runs(same: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
