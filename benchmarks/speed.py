@@ -1,6 +1,6 @@
 """How fast each step is, beside a peer in the same run.
 
-Usage: python benchmarks/speed.py [--only log_mel score training] [--out results/speed.json]
+Usage: python benchmarks/speed.py [--only log_mel score report training] [--out results/speed.json]
 
 Each pair is timed in turns, and the median of the ratios pair by pair is what to quote.
 """
@@ -96,6 +96,24 @@ def score():
     return found
 
 
+def report():
+    """The page of 50 clips of 10 s, as a whole process: seconds and megabytes."""
+    from offkey import Pipeline
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        recordings(folder / "clips", 50)
+        bundle, page = folder / "model.offkey", folder / "report.html"
+        Pipeline().fit(folder / "clips").save(bundle)
+        command = [sys.executable, "-m", "offkey", "report", str(folder / "clips"), "-m", str(bundle), "-o", str(page)]
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            run(command)
+            times.append(time.perf_counter() - started)
+        return {"seconds": round(float(np.median(times)), 2), "megabytes": round(page.stat().st_size / 1e6, 2)}
+
+
 def run(command):
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -184,7 +202,7 @@ def train_peer(n_clips):
     return times
 
 
-BENCHMARKS = {"log_mel": log_mel, "score": score, "training": training}
+BENCHMARKS = {"log_mel": log_mel, "score": score, "report": report, "training": training}
 
 
 def main():

@@ -154,6 +154,9 @@ def test_documents_that_make_no_sense_are_refused(saved, key, value):
         (("detector", "state", "members_", 0, "object", "params", "statistics"), ["mean"]),
         (("boundaries", "", "clips", "threshold", "state", "threshold_"), None),
         (("boundaries", "", "clips", "threshold", "state", "threshold_"), float("nan")), (("params", "pooling"), "sum"),
+        (("normal", "profile", "limits"), {"array": "normal.profile.quantiles"}),
+        (("normal", "profile", "stretch_frames"), 0), (("normal", "profile", "means"), None),
+        (("normal", "health", "loudest"), {"array": "normal.health.hum_db"}), (("normal", "health", "softest"), "loud"),
     ],
 )  # fmt: skip
 def test_numbers_that_make_no_sense_are_refused_when_loading(saved, where, value):

@@ -11,7 +11,7 @@ from offkey.decisions import Conformal
 from offkey.detectors import Adapter, Gaussian
 from offkey.errors import InputError
 from offkey.explain import explain
-from offkey.features import frames_of
+from offkey.features import LogMel, frames_of
 from offkey.pipeline.normal import NormalSound
 
 RATE = 16_000
@@ -199,6 +199,53 @@ def test_of_a_long_recording_the_minute_around_the_strangest_part_is_explained(f
     np.testing.assert_array_equal(explanation.clip.samples, offkey.read(path).samples[:, first : first + 60 * RATE])
     (start, stop) = explanation.peculiarities[0].spans_s[0]
     assert (start, stop) == (pytest.approx(105, abs=0.3), pytest.approx(110, abs=0.3))
+
+
+def test_the_minute_that_is_explained_holds_the_strangest_window():
+    long = [machine(i, 100.0) for i in range(500, 506)]
+    pipeline = Pipeline(Gaussian(), window_s=5.0).fit(long)
+    faulty = changed(machine(510, 100.0), tone(3100, 0.05, 10.0, 20.0, 100.0))
+    explanation = explain(pipeline, faulty)
+    assert len(explanation.decision.segments) == 1
+    assert explanation.start_s < 10
+    assert explanation.sentences[0].endswith("from 10.0 to 20.0 s")
+    throughout = explain(pipeline, changed(machine(511, 100.0), tone(3100, 0.05, 0.0, 90.0, 100.0)))
+    part = f"throughout {throughout.start_s:.0f} to {throughout.start_s + 60:.0f} s"
+    assert throughout.sentences[0].endswith(part) or "until 90.0 s" in throughout.sentences[0]
+
+
+def test_windows_longer_than_a_minute_are_explained_whole():
+    pipeline = Pipeline(Gaussian(), window_s=70.0).fit([machine(i, 75.0) for i in range(520, 526)])
+    assert np.isfinite(explain(pipeline, machine(530, 75.0)).anomaly_map).all()
+
+
+@pytest.mark.parametrize(("learned_s", "judged_s"), [(10.0, 2.0), (2.0, 10.0)])
+def test_other_lengths_than_those_learned_from_are_not_outside_normal(learned_s, judged_s):
+    pipeline = Pipeline(Gaussian(), window_s=2.0).fit([machine(i, learned_s) for i in range(30)])
+    found = [explain(pipeline, machine(600 + i, judged_s)).peculiarities for i in range(20)]
+    assert np.mean([max((each.strength for each in own), default=0) > 1 for own in found]) <= LIMIT_OF_WITHIN
+
+
+def test_a_silent_recording_among_the_normal_ones_does_not_make_deaf():
+    clips = [machine(i) for i in range(30)]
+    pipeline = Pipeline(Gaussian()).fit([*clips, Clip(np.zeros(5 * RATE), RATE)])
+    assert explain(pipeline, changed(machine(120), tone(3130, 0.02, 0.0, 5.0))).sentences[0].startswith("3.1 kHz tone")
+
+
+def test_channels_and_bands_are_those_that_the_front_end_hears():
+    def stereo(number):
+        return Clip(np.concatenate([machine(number).samples, machine(number + 1000).samples]), RATE)
+
+    pipeline = Pipeline(Gaussian(), LogMel(channels=(1,), fmin=500.0, fmax=4000.0)).fit([stereo(i) for i in range(20)])
+    clip = stereo(121)
+    clip.samples[1] += tone(2500, 0.05, 0.0, 5.0)
+    explanation = explain(pipeline, clip)
+    assert explanation.sentences[0].startswith("channel 1: 2.5 kHz tone")
+    assert explanation.signal_channel == 1
+    assert (explanation.band_edges_hz[0], explanation.band_edges_hz[-1]) == (500, 4000)
+    louder = explain(pipeline, Clip(3 * stereo(122).samples, RATE))
+    assert "500 Hz to 4 kHz" in louder.sentences[0]
+    assert [each.channel for each in louder.decision.health if each.kind == "gain"] == [1]
 
 
 @pytest.mark.slow

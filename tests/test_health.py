@@ -6,7 +6,7 @@ import pytest
 import offkey
 from offkey import Clip, Pipeline
 from offkey.detectors import Gaussian
-from offkey.signals.health import HealthMeter, NormalHealth, find_faults
+from offkey.signals import HealthMeter, NormalHealth, find_faults
 
 RATE = 16_000
 N = 10 * RATE
@@ -102,6 +102,33 @@ def test_sizes_of_blocks_do_not_matter(sizes, normal):
     samples[:, 40_000:100_000] = 0
     assert measured(samples, sizes).held_s[0] == pytest.approx(60_000 / RATE)
     assert measured(samples, sizes).held_at_s[0] == pytest.approx(2.5)
+
+
+def test_a_large_offset_does_not_swallow_the_signal():
+    quiet = noise(8, level=0.002)
+    assert measured(9.81 + quiet).level[0] == pytest.approx(quiet.std(), rel=0.01)
+    assert measured(9.81 + quiet).offset[0] == pytest.approx(9.81, abs=1e-4)
+    assert kinds(9.81 + quiet) == []
+
+
+def test_full_scale_is_that_of_sound_files_only():
+    sine = np.sin(2 * np.pi * 1000 * TIMES)
+    assert kinds(sine) == kinds(3 * sine) == []
+    loud = np.clip(noise(9, level=0.3), -1, 1)
+    assert kinds(loud) == ["clipping"]
+
+
+@pytest.mark.parametrize("rate", [10, 25, 50, 100])
+def test_slow_signals_of_few_steps_do_not_stand_still(rate):
+    assert all(kinds(np.round(5 * noise(i, 1.0)[:, : 60 * rate]), rate=rate) == [] for i in range(10))
+
+
+def test_a_channel_that_was_dead_in_training_is_not_held_against_a_recording():
+    def both(i, level):
+        return np.concatenate([noise(i), noise(i + 50, 0.05) * level])
+
+    normal = NormalHealth.of([measured(both(i, 0)) for i in range(10)])
+    assert kinds(both(30, 0), normal) == kinds(both(31, 1), normal) == []
 
 
 def test_short_and_empty_signals_are_measured():

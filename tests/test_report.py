@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+import offkey
 from offkey import Clip, Pipeline, write
 from offkey.cli.app import make_app
 from offkey.decisions import Conformal
@@ -20,7 +21,9 @@ from offkey.evaluation import evaluate
 from offkey.report import decide_batch, read_given, write_report
 
 RATE = 16_000
-HOSTILE = "<script>alert(1)</script> & \"quoted\" 'it' 🎵 ünï.wav".replace("/", "\N{DIVISION SLASH}")
+HOSTILE = "<script>alert(1)</script> <img src=x onerror=alert(2)> & \"quoted\" 'it' 🎵 ünï.wav".replace(
+    "/", "\N{DIVISION SLASH}"
+)
 LIMIT_BYTES = 5_000_000
 
 
@@ -126,15 +129,17 @@ def test_the_summary_counts_what_was_decided(written):
 def test_the_strangest_come_first_each_with_picture_sound_sentence_and_p_value(written):
     batch, page = written
     rows = page.rows
-    order = [(row["is_anomaly"] != "True", float(row["p_value"]), -float(row["score"])) for row in rows]
+    by_name = {decision.source: decision for decision in batch.decisions}
+    decided = [by_name[row["path"]] for row in rows]
+    order = [(not each.is_anomaly, each.batch_p_value, -each.score) for each in decided]
     assert order == sorted(order)
+    assert [(float(row["score"]), float(row["p_value"])) for row in rows] == [(d.score, d.p_value) for d in decided]
     cards = page.source.split("<article")[1:]
     assert len(cards) == len(rows) == len(batch.decisions)
-    by_name = {decision.source: decision for decision in batch.decisions}
     for row, card in zip(rows, cards, strict=True):
         decision = by_name[row["path"]]
         assert ("card anomaly" in card) == decision.is_anomaly
-        assert f"p = {decision.p_value:.2g}<" in card
+        assert f"p = {decision.batch_p_value:.2g}<" in card
         assert card.count("data:image/webp;base64,") == 1
         assert card.count("data:audio/mpeg;base64,") == 1
     tones = [card for card in cards if "labelled anomalous" in card]
@@ -237,7 +242,9 @@ def test_fifty_clips_of_ten_seconds_are_below_five_megabytes(tmp_path):
 def test_sound_stops_where_there_is_no_more_room(fitted, tmp_path):
     write_report(fitted, [machine(800 + i, 10.0) for i in range(6)], tmp_path / "report.html", audio_mb=0.1)
     page = Page(tmp_path / "report.html")
-    assert 0 < len(page.named("audio")) < 6
+    sounds = [at["src"] for at in page.named("audio")]
+    assert 0 < len(sounds) < 6
+    assert sum(map(len, sounds)) < 0.1e6 + 100 * len(sounds)
 
 
 def test_signals_too_slow_to_hear_have_pictures_only(tmp_path):
@@ -286,6 +293,8 @@ def test_the_command_says_where_the_report_is_and_what_is_missing(fitted, folder
 def test_what_cannot_be_reported_is_refused_in_one_sentence(fitted, folder, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="cannot be written"):
         write_report(fitted, [machine(1)], tmp_path / "gone" / "report.html", top=0)
+    with pytest.raises(InputError, match="cannot be written there"):
+        write_report(fitted, [machine(1)], tmp_path)
     with pytest.raises(InputError, match="None of the 1 recordings can be used"):
         write_report(fitted, [folder / "normal" / "broken.wav"], tmp_path / "report.html")
     with pytest.raises(InputError, match="Give one table"):
@@ -304,6 +313,61 @@ def test_a_report_of_a_pipeline_on_embeddings_has_a_spectrogram(embedding_pipeli
     page = Page(tmp_path / "report.html")
     assert len(page.named("figure", "spectrogram")) == 1
     assert not page.named("figure", "profile")
+
+
+def test_a_recording_of_many_segments_counts_them_all(fitted, tmp_path):
+    clip = machine(900, seconds=60)
+    (decision,) = write_report(fitted, [clip], tmp_path / "report.html").decisions
+    assert len(decision.segments) > 30
+    words = Page(tmp_path / "report.html").words
+    assert f"p = {decision.batch_p_value:.2g} : " in words
+    assert f"counting its {len(decision.segments)} segments" in words
+    assert "stranger than all" not in words
+
+
+def test_a_table_names_recordings_beside_it_and_results_those_that_were_scored(fitted, tmp_path, monkeypatch):
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        write(machine(910 if name == "here" else 911), tmp_path / name / "x.wav")
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "there" / "table.csv").write_text("path,label\nx.wav,1\n", encoding="utf-8")
+    (tmp_path / "there" / "results.csv").write_text("path,score\nx.wav,1.0\n", encoding="utf-8")
+    (tabled,) = decide_batch(fitted, read_given(["../there/table.csv"])).decisions
+    (scored,) = decide_batch(fitted, read_given(["../there/results.csv"])).decisions
+    assert tabled.score == fitted.decide(tmp_path / "there" / "x.wav").score
+    assert scored.score == fitted.decide(tmp_path / "here" / "x.wav").score
+
+
+def test_results_keep_their_groups_and_what_could_not_be_scored(tmp_path, monkeypatch, capsys):
+    import pandas as pd
+
+    monkeypatch.chdir(tmp_path)
+    for name, level in (("quiet", 1.0), ("loud", 3.0)):
+        (tmp_path / name).mkdir()
+        for i in range(12):
+            clip = machine(920 + i)
+            write(Clip(level * clip.samples, RATE), tmp_path / name / f"{i}.wav")
+    paths = [f"{name}/{i}.wav" for name in ("quiet", "loud") for i in range(12)]
+    table = pd.DataFrame({"path": paths, "machine": [path.split("/")[0] for path in paths]})
+    Pipeline(Gaussian(), threshold=Conformal(0.1), group_by=("machine",)).fit(table).save("both.offkey")
+    (tmp_path / "loud" / "broken.wav").write_bytes(b"RIFF")
+    with pytest.raises(SystemExit):
+        make_app()(["score", "loud", "-m", "both.offkey", "--group", "machine=loud", "--json"])
+    (tmp_path / "results.json").write_text(capsys.readouterr().out, encoding="utf-8")
+    batch = decide_batch(offkey.load("both.offkey"), read_given(["results.json"]))
+    assert {decision.group for decision in batch.decisions} == {"machine loud"}
+    assert [failure.source for failure in batch.failures] == [
+        str(tmp_path.joinpath("loud/broken.wav").relative_to(tmp_path))
+    ]
+    (tmp_path / "events.csv").write_text("path,start_s,peak_score,score\nloud/1.wav,0,9,9\n", encoding="utf-8")
+    with pytest.raises(InputError, match="Score without --events"):
+        read_given(["events.csv"])
+
+
+def test_recordings_may_come_one_by_one_and_names_are_no_formulas(fitted, tmp_path):
+    clips = (Clip(machine(940 + i).samples, RATE, source=f"=HYPERLINK({i})") for i in range(3))
+    assert len(write_report(fitted, clips, tmp_path / "report.html").decisions) == 3
+    assert all(row["path"].startswith("'=HYPERLINK(") for row in Page(tmp_path / "report.html").rows)
 
 
 def test_a_batch_keeps_what_the_table_says_and_in_which_order(fitted, folder):

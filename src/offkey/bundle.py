@@ -7,7 +7,6 @@ document, which holds the digests, by the zip's own checksum). Writing is atomic
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey.errors import BundleError
+from offkey.files import atomic_write
 
 __all__ = ["FORMAT", "Bundle", "read", "write"]
 
@@ -71,20 +71,9 @@ def write(bundle: Bundle, path: str | os.PathLike[str]) -> None:
     target = Path(path)
     if target.is_dir():
         raise BundleError(f"{path}: is a folder. Name a file, such as {target / 'pump.offkey'}.")
-    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for name, content in members.items():
-                    archive.writestr(zipfile.ZipInfo(name, DATE), content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be written ({error.strerror or error}). Choose another place.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with atomic_write(target, BundleError) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name, DATE), content)
 
 
 def read(path: str | os.PathLike[str]) -> Bundle:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey.statistics import shrunk_covariance, time_statistics
-from offkey.windows import WindowArray
+from offkey.windows import WindowArray, WindowGrid
 
 __all__ = ["Deviation", "NormalProfile"]
 
@@ -24,6 +24,8 @@ N_STRETCHES = 60
 LONGEST_STRETCH_S = 30.0
 BLOCKS_S = (0.25, 1.0, 3.0)
 """Seconds of the blocks that are held against the rest of their stretch."""
+ODD_DB, ODD = 6.0, 8.0
+"""Stretches are left out whose level lies further from the median than so much, and than so many median distances."""
 N_FOLDS = 5
 LIMIT = 0.9
 """Part of normal recordings whose largest deviation is below 1."""
@@ -45,7 +47,7 @@ class Deviation:
     first_band, stop_band, first_frame, stop_frame : int
         Where; the stops are behind the last.
     strength : float
-        How significant it is, over what the largest deviation of nine in ten normal recordings comes to.
+        How significant it is, over what the largest deviation of nine in ten normal stretches comes to.
     change_db : float
         Mean level there less what it is held against, in dB; of what comes and goes the level while it is there.
     against : str
@@ -60,7 +62,7 @@ class Deviation:
     stop_frame: int
     strength: float
     change_db: float
-    against: str = "normal"
+    against: str
 
     def meets(self, other: Deviation) -> bool:
         """Say whether two lie in the same or neighbouring bands of a channel."""
@@ -84,6 +86,8 @@ class NormalProfile:
     ----------
     quantiles : array, shape (3, n_bands, n_channels)
         5 %, 50 % and 95 % of the mean levels of normal windows, in dB.
+    stretch_frames : int
+        Frames of the stretches that were learned from; longer recordings are looked at stretch by stretch.
     block_frames : array of int, shape (n_blocks,)
         Frames of the blocks.
     means : array, shape (2 + n_blocks, n_channels, n_bands)
@@ -98,6 +102,7 @@ class NormalProfile:
     """
 
     quantiles: Array
+    stretch_frames: int
     block_frames: NDArray[np.int64]
     means: Array
     precisions: Array
@@ -117,29 +122,49 @@ class NormalProfile:
         """
         levels = time_statistics(windows).reshape(len(windows), *windows.shape[2:])
         quantiles = np.quantile(levels, [0.05, 0.5, 0.95], axis=0)
-        shifts = np.abs(np.median(levels - quantiles[1], axis=1)).max(axis=0)
-        stretches = _stretches(windows, round(LONGEST_STRETCH_S * frames_per_s))
-        usual = int(np.median([stop - start for start, stop in stretches]))
+        lengths = [stop - start for start, stop in windows.segments]
+        usual = min(round(LONGEST_STRETCH_S * frames_per_s), int(np.median(lengths)))
+        stretches = _stretches(windows, usual)
+        spectra = _without_odd([np.asarray(windows.frames[a:b], np.float64) for a, b in stretches])
+        shifts = np.abs([np.median(each.mean(axis=0) - quantiles[1], axis=0) for each in spectra]).max(axis=0)
         sizes = sorted({round(seconds * frames_per_s) for seconds in BLOCKS_S})
         blocks = np.array([size for size in sizes if 2 <= size <= usual // 2], np.int64)
         n_scales = 2 + len(blocks)
         n_bands, n_channels = windows.shape[2:]
-        means, largest = np.empty((n_scales, n_channels, n_bands)), np.empty((n_scales, n_channels, len(stretches)))
+        means, largest = np.empty((n_scales, n_channels, n_bands)), np.empty((n_scales, n_channels, len(spectra)))
         precisions = np.empty((n_scales, n_channels, n_bands, n_bands), np.float32)
         for channel in range(n_channels):
-            spectra = [np.asarray(windows.frames[a:b, :, channel], np.float64) for a, b in stretches]
             for scale in range(n_scales):
-                rows = [_rows(each, scale, blocks)[1] for each in spectra]
+                rows = [_rows(each[:, :, channel], scale, blocks)[1] for each in spectra]
                 means[scale, channel], precisions[scale, channel] = _gaussian(rows)
                 largest[scale, channel] = _largest(rows)
         limits = np.maximum(np.quantile(largest, LIMIT, axis=2), 1e-6)
         joint = np.quantile((largest / limits[:, :, None]).max(axis=(0, 1)), LIMIT)
-        return cls(quantiles, blocks, means, precisions, limits * max(joint, 1e-6), shifts)
+        return cls(quantiles, usual, blocks, means, precisions, limits * max(joint, 1e-6), shifts)
 
     @property
     def state(self) -> dict[str, Any]:
         """All arrays, by name."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    def fits(self, n_bands: int, n_channels: int) -> bool:
+        """Say whether all numbers make sense, for frames of so many bands and channels."""
+        n_scales = 2 + len(self.block_frames)
+        shapes = {
+            "quantiles": (3, n_bands, n_channels),
+            "block_frames": (n_scales - 2,),
+            "means": (n_scales, n_channels, n_bands),
+            "precisions": (n_scales, n_channels, n_bands, n_bands),
+            "limits": (n_scales, n_channels),
+            "largest_shift": (n_channels,),
+        }
+        arrays = {name: np.asarray(getattr(self, name), np.float64) for name in shapes}
+        return (
+            all(each.shape == shapes[name] and bool(np.isfinite(each).all()) for name, each in arrays.items())
+            and bool((arrays["limits"] > 0).all())
+            and all(2 <= size < self.stretch_frames for size in self.block_frames)
+            and self.stretch_frames >= 1
+        )
 
     def shift(self, mean_frame: Array) -> tuple[Array, Array, Array]:
         """Return by how much all bands lie off together, how much they differ in that, and how far normal ones go.
@@ -183,21 +208,36 @@ class NormalProfile:
         return np.stack([[_corners(each) for each in channels] for channels in self.precisions])
 
     def _strongest(self, frames: Array, channel: int) -> Deviation:
-        best = Deviation(channel, 0, 1, 0, len(frames), 0.0, 0.0)
+        length = min(self.stretch_frames, len(frames))
+        firsts = WindowGrid(length, length).starts(len(frames))
+        best = Deviation(channel, 0, 1, 0, len(frames), 0.0, 0.0, "spectrum")
         for scale in range(len(self.means)):
-            starts, rows = _rows(frames, scale, self.block_frames)
+            found = [_rows(frames[first : first + length], scale, self.block_frames) for first in firsts]
+            rows = np.concatenate([own for _, own in found])
             if len(rows) == 0:
                 continue
-            size = len(frames) if scale < 2 else int(self.block_frames[scale - 2])
-            offsets = rows - self.means[scale, channel]
-            z, row, first, width, change = _scan(
-                offsets, self.precisions[scale, channel], self._corners[scale, channel]
+            starts = np.concatenate([own + first for (own, _), first in zip(found, firsts, strict=True)])
+            size = length if scale < 2 else int(self.block_frames[scale - 2])
+            z, row, first_band, width, change = _scan(
+                rows - self.means[scale, channel], self.precisions[scale, channel], self._corners[scale, channel]
             )
-            strength = abs(z) / self.limits[scale, channel]
+            limit = np.sqrt(self.limits[scale, channel] ** 2 + 2 * np.log(len(firsts)))
+            strength = float(abs(z) * self._steadiness(size, length) / limit)
             if strength > best.strength:
-                start = int(starts[row])
-                best = Deviation(channel, first, first + width, start, start + size, float(strength), change)
+                start, against = int(starts[row]), "spectrum" if scale < 2 else "rest"
+                place = first_band, first_band + width, start, start + size
+                best = Deviation(channel, *place, strength, change, against)
         return best
+
+    def _steadiness(self, size: int, length: int) -> float:
+        """Return how steady the mean of ``size`` frames is in a shorter stretch, over that in one as learned from.
+
+        As of independent frames, whose variance is 1 / size, and 1 / rest more against the rest of their stretch.
+        """
+        if size == length:
+            return float(np.sqrt(length / self.stretch_frames))
+        learned, here = (1 / size + 1 / (each - size) for each in (self.stretch_frames, length))
+        return float(np.sqrt(learned / here))
 
 
 def _stretches(windows: WindowArray, longest: int) -> list[tuple[int, int]]:
@@ -212,6 +252,14 @@ def _stretches(windows: WindowArray, longest: int) -> list[tuple[int, int]]:
         firsts = np.unique(np.linspace(start, stop - size, min(n_each, max(1, (stop - start) // size))).astype(int))
         stretches += [(int(first), int(first) + size) for first in firsts]
     return stretches
+
+
+def _without_odd(spectra: list[Array]) -> list[Array]:
+    """Leave out stretches (n_frames, n_bands, n_channels) far louder or softer than most: one would hide all else."""
+    levels = np.array([np.median(each.mean(axis=0)) for each in spectra])
+    distance = np.abs(levels - np.median(levels))
+    is_usual = distance <= max(ODD_DB, ODD * float(np.median(distance)))
+    return [each for each, yes in zip(spectra, is_usual, strict=True) if yes]
 
 
 def _rows(frames: Array, scale: int, blocks: NDArray[np.int64]) -> tuple[NDArray[np.int64], Array]:
@@ -281,12 +329,11 @@ def _measured(found: Deviation, excess: Array) -> Deviation:
     bands, frames = slice(found.first_band, found.stop_band), slice(found.first_frame, found.stop_frame)
     inside = float(excess[frames, bands].mean())
     if inside * found.change_db > 0 and abs(inside) >= abs(found.change_db) / 2:
-        return replace(found, change_db=inside)
-    rest = np.delete(excess[:, bands], frames, axis=0)
-    if len(rest) == 0:
-        loud = float(np.quantile(excess[:, bands].mean(axis=1), 0.95))
-        return replace(found, change_db=loud) if 0 < found.change_db < loud else replace(found, against="spectrum")
-    outside = float(rest.mean())
+        return replace(found, change_db=inside, against="normal")
+    if found.against == "spectrum":
+        loud = float(np.quantile(excess[frames, bands].mean(axis=1), 0.95))
+        return replace(found, change_db=loud, against="normal") if 0 < found.change_db < loud else found
+    outside = float(np.delete(excess[:, bands], frames, axis=0).mean())
     if outside * found.change_db < 0 and abs(outside) >= abs(found.change_db) / 2:
-        return replace(found, change_db=outside, first_frame=0, stop_frame=len(excess))
-    return replace(found, change_db=inside - outside, against="rest")
+        return replace(found, change_db=outside, first_frame=0, stop_frame=len(excess), against="normal")
+    return replace(found, change_db=inside - outside)

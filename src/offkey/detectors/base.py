@@ -216,7 +216,7 @@ class Localizer(Detector, ABC):
 
         Returns
         -------
-        array, shape (n_windows, n_frames, n_bands, n_channels)
+        array, shape of X
             The mean over a window is that window's score, to rounding.
 
         Raises
@@ -228,10 +228,11 @@ class Localizer(Detector, ABC):
         windows, is_table = _as_windows(X)
         self._check_shape(windows, is_table)
         if len(windows) == 0:
-            return np.empty(windows.shape)
+            return np.empty(np.shape(X))
         with np.errstate(over="ignore"):
             maps = np.concatenate([self._map(batch) for batch in batches(windows)])
-        return np.asarray(np.clip(maps, -LARGEST_SCORE, LARGEST_SCORE))
+        maps = np.asarray(np.clip(maps, -LARGEST_SCORE, LARGEST_SCORE))
+        return maps.reshape(len(windows), -1) if is_table else maps
 
     @abstractmethod
     def _map(self, windows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -9,10 +9,11 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from offkey.features import Feature
 from offkey.profile import Deviation
 from offkey.signals import Clip
 
-__all__ = ["Describer", "Peculiarity", "distinct", "frequency", "frequency_range"]
+__all__ = ["LOWEST_HZ", "Describer", "Peculiarity", "distinct", "frequency", "frequency_range"]
 
 Array = NDArray[np.float64]
 
@@ -56,9 +57,9 @@ class Peculiarity:
     spans_s : tuple of (float, float)
         When, in seconds of the recording.
     change_db : float
-        Mean level less what it is held against.
+        Mean level less what it is held against; of a tone, in its own band.
     strength : float
-        How significant: nine in ten normal recordings have none above 1.
+        How significant: nine in ten normal recordings, of the length of those learned from, have none above 1.
     against : str
         ``"normal"``, or ``"rest"`` of the recording, or ``"spectrum"``: as of a `Deviation`.
     """
@@ -81,22 +82,27 @@ class Describer:
 
     Parameters
     ----------
-    frames, excess : array, shape (n_frames, n_bands, n_channels)
-        Levels in dB, and the same over normal.
-    times, band_hz : array, shape (n_frames,), (n_bands,)
-        Middle of each frame in seconds, centre of each band in hertz.
+    excess : array, shape (n_frames, n_bands, n_channels)
+        Levels in dB over normal.
+    times, edges_hz : array, shape (n_frames,), (n_bands + 1,)
+        Middle of each frame in seconds, edges of the bands in hertz.
     clip : Clip
         The samples, that tones are told from noise by.
     start_s : float
         Where in the recording the clip begins.
+    is_whole : tuple of (bool, bool)
+        Whether the clip begins where the recording does, and ends where it does.
+    feature : Feature
+        The front end, which knows what channels of the signal it hears.
     """
 
-    frames: NDArray[np.float32]
     excess: Array
     times: Array
-    band_hz: Array
+    edges_hz: Array
     clip: Clip
     start_s: float
+    is_whole: tuple[bool, bool]
+    feature: Feature
 
     def describe(self, found: Deviation) -> Peculiarity:
         """Return what is to be said of a deviation."""
@@ -106,15 +112,18 @@ class Describer:
         active, change = self._when(found, bands)
         low, high = self._edges(bands)
         spans = self._spans(active)
-        when, is_bursts = _when_in_words(spans, self.start_s, self.start_s + self.clip.duration_s)
+        when, is_bursts = self._when_in_words(spans)
         tone = None
         if change > 0 and bands.stop - bands.start <= TONE_BANDS:
             tone = self._tone(found.channel, low, high, spans)
+            if tone:
+                change = float(self._over_reference(found)[active, bands].mean(axis=0).max())
         kind = "softer" if change < 0 else "tone" if tone else "bursts" if is_bursts else self._kind(low, high)
         place = frequency(tone) + " tone" if tone else self._place(kind, low, high)
         reference = AGAINST[found.against]
         level = f"{change:+.0f} dB over {reference}" if change > 0 else f"{-change:.0f} dB below {reference}"
-        channel = f"channel {found.channel}: " if self.frames.shape[2] > 1 else ""
+        own = self.feature.signal_channel(found.channel)
+        channel = f"channel {own}: " if self.clip.n_channels > 1 else ""
         sentence = f"{channel}{place}, {level}, {when}"
         return Peculiarity(
             sentence, kind, found.channel, low, high, spans, change, found.strength, found.against
@@ -167,9 +176,7 @@ class Describer:
         return float(self.times[1] - self.times[0]) if len(self.times) > 1 else self.clip.duration_s
 
     def _edges(self, bands: slice) -> tuple[float, float]:
-        between = (self.band_hz[1:] + self.band_hz[:-1]) / 2
-        edges = np.concatenate([[0.0], between, [self.clip.rate / 2]])
-        return float(edges[bands.start]), float(edges[bands.stop])
+        return float(self.edges_hz[bands.start]), float(self.edges_hz[bands.stop])
 
     def _spans(self, active: NDArray[np.bool_]) -> tuple[tuple[float, float], ...]:
         """Return when frames are active, in seconds; what a short gap parts is one."""
@@ -188,7 +195,7 @@ class Describer:
 
     def _tone(self, channel: int, low: float, high: float, spans: tuple[tuple[float, float], ...]) -> float | None:
         """Return the frequency of a line that has most of the power in its bands, or None."""
-        signal = self.clip.samples[channel if channel < self.clip.n_channels else 0]
+        signal = self.clip.samples[self.feature.signal_channel(channel)]
         rate, longest = self.clip.rate, max(spans, key=lambda span: span[1] - span[0])
         part = signal[round((longest[0] - self.start_s) * rate) : round((longest[1] - self.start_s) * rate)]
         n_fft = min(TONE_SAMPLES, len(part))
@@ -203,6 +210,19 @@ class Describer:
         peak = inside[power[inside].argmax()]
         near = inside[np.abs(inside - peak) <= max(2, TONE_WIDTH * peak)]
         return float(hz[peak]) if power[near].sum() > power[inside].sum() / 2 and len(near) < len(inside) else None
+
+    def _when_in_words(self, spans: tuple[tuple[float, float], ...]) -> tuple[str, bool]:
+        """Say when something is there, and whether that is in bursts; only of what was looked at."""
+        start_s, stop_s = self.start_s, self.start_s + self.clip.duration_s
+        covered = sum(stop - start for start, stop in spans)
+        if covered >= THROUGHOUT * (stop_s - start_s):
+            return ("throughout" if all(self.is_whole) else f"throughout {start_s:.0f} to {stop_s:.0f} s"), False
+        first, last = spans[0][0], spans[-1][1]
+        if len(spans) > 1:
+            return f"{len(spans)} times between {first:.1f} and {last:.1f} s", True
+        if last >= stop_s - 1e-9 and self.is_whole[1]:
+            return f"since {first:.1f} s", False
+        return (f"until {last:.1f} s" if first <= 0 else f"from {first:.1f} to {last:.1f} s"), False
 
     def _kind(self, low: float, high: float) -> str:
         return "hiss" if low >= HISS_HZ and high >= 1.6 * low else "noise"
@@ -234,28 +254,16 @@ def frequency_range(low: float, high: float, top: float) -> str:
     return f"below {frequency(high)}" if from_bottom else f"{frequency(low)} to {frequency(high)}"
 
 
-def _when_in_words(spans: tuple[tuple[float, float], ...], start_s: float, stop_s: float) -> tuple[str, bool]:
-    """Say when something is there, and whether that is in bursts."""
-    covered = sum(stop - start for start, stop in spans)
-    if covered >= THROUGHOUT * (stop_s - start_s):
-        return "throughout", False
-    first, last = spans[0][0], spans[-1][1]
-    if len(spans) > 1:
-        return f"{len(spans)} times between {first:.1f} and {last:.1f} s", True
-    if last >= stop_s - 1e-9:
-        return f"since {first:.1f} s", False
-    return (f"until {last:.1f} s" if first <= start_s else f"from {first:.1f} to {last:.1f} s"), False
-
-
 def frequency(hz: float) -> str:
     """Write a frequency with two digits.
 
     Examples
     --------
-    >>> frequency(3130), frequency(440), frequency(52.1)
-    ('3.1 kHz', '440 Hz', '52 Hz')
+    >>> frequency(3130), frequency(440), frequency(52.1), frequency(120_000)
+    ('3.1 kHz', '440 Hz', '52 Hz', '120 kHz')
     """
-    return f"{hz / 1000:.2g} kHz" if hz >= 995 else f"{hz:.2g} Hz" if hz < 99.5 else f"{round(hz, -1):.0f} Hz"
+    value, unit = (hz / 1000, "kHz") if hz >= 995 else (hz, "Hz")
+    return f"{float(f'{value:.2g}'):g} {unit}"
 
 
 def distinct(described: Iterable[Peculiarity]) -> tuple[Peculiarity, ...]:

@@ -22,7 +22,8 @@ __all__ = ["BandProfile", "Explanation", "explain"]
 Array = NDArray[np.float64]
 
 LONGEST_S = 60.0
-"""Of longer recordings, so much around the strangest segment is explained."""
+"""Of longer recordings, so much around the strangest window is explained (a window, if that is longer)."""
+MAPS_AT_ONCE = 16
 N_DEVIATIONS, N_PECULIARITIES = 6, 3
 """What is looked at, and what is told: some deviations turn out to be parts of others, or little."""
 
@@ -56,25 +57,29 @@ class Explanation:
     decision : Decision
         What is explained.
     clip : Clip
-        What was looked at, at the pipeline's rate: the recording, or a minute around its strangest segment.
+        What was looked at, at the pipeline's rate: the recording, or a minute around its strangest window.
     start_s : float
         Where in the recording it begins.
     frame_s : array, shape (n_frames,)
         Middle of each frame, in seconds of the recording.
-    band_hz : array, shape (n_bands,)
-        Centre of each band in hertz. Where the front end has no bands, those of `LogMel`.
+    band_hz, band_edges_hz : array, shape (n_bands,), (n_bands + 1,)
+        Centre of each band in hertz, and where one gives way to the next. Where the front end has no bands, those of
+        `LogMel`.
     levels : array, shape (n_frames, n_bands, n_channels)
         In dB.
     excess_db : array, shape (n_frames, n_bands, n_channels), or None
         Over the median of normal windows; None where the front end has no bands in hertz.
     anomaly_map : array, shape (n_frames, n_bands, n_channels), or None
-        Where the detector's score comes from, averaged over the windows that a frame is in; None where it cannot say.
+        Where the detector's score comes from, averaged over the windows that a frame is in; None where it cannot say,
+        or the front end has no bands in hertz.
     profile : BandProfile, or None
         None where the front end has no bands in hertz.
     peculiarities : tuple of Peculiarity
         What differs most from normal sound, the most significant first.
     sentences : tuple of str
         The same in words, in the light of what normal recordings show too.
+    signal_channels : tuple of int
+        Which channel of the clip each channel of the frames is of.
     """
 
     decision: Decision
@@ -82,16 +87,23 @@ class Explanation:
     start_s: float
     frame_s: Array
     band_hz: Array
+    band_edges_hz: Array
     levels: Array
     excess_db: Array | None
     anomaly_map: Array | None
     profile: BandProfile | None
     peculiarities: tuple[Peculiarity, ...]
     sentences: tuple[str, ...]
+    signal_channels: tuple[int, ...]
+
+    @property
+    def signal_channel(self) -> int:
+        """The channel of the signal that `shown_channel` is of."""
+        return self.signal_channels[self.shown_channel]
 
     @property
     def shown_channel(self) -> int:
-        """The channel of what is clearly outside normal, or the first."""
+        """The channel of the frames with what is clearly outside normal, or the first."""
         return next((each.channel for each in self.peculiarities if each.strength > 1), 0)
 
 
@@ -134,34 +146,42 @@ def explain(
     feature, start_s = pipeline.features_, start / pipeline.rate_
     heard = frames_of(feature, clip)
     profile = pipeline.normal_.profile
-    anomaly_map = _map(pipeline, heard)
     if profile is None:
         shown = LogMel().fit(pipeline.rate_)
         frames = frames_of(shown, clip)
         sentences = (_timed_sentence(decision),)
         return Explanation(
-            decision, clip, start_s, _times(frames, shown, start_s), shown.band_hz_, frames.astype(np.float64),
-            None, None, None, (), sentences,
+            decision, clip, start_s, _times(frames, shown, start_s), shown.band_hz_, shown.band_edges_hz_,
+            frames.astype(np.float64),
+            None, None, None, (), sentences, tuple(range(clip.n_channels)),
         )  # fmt: skip
     excess, times = profile.excess(heard), _times(heard, feature, start_s)
-    found = Describer(heard, excess, times, feature.fitted_state["band_hz_"], clip, start_s)
+    band_hz, edges_hz = (feature.fitted_state[name] for name in ("band_hz_", "band_edges_hz_"))
+    is_whole = start == 0, start_s + clip.duration_s > decision.duration_s - 1e-6
+    found = Describer(excess, times, edges_hz, clip, start_s, is_whole, feature)
     told = distinct(found.describe(each) for each in profile.deviations(heard, N_DEVIATIONS))
     peculiarities = told[:N_PECULIARITIES]
     return Explanation(
-        decision, clip, start_s, times, feature.fitted_state["band_hz_"], heard.astype(np.float64), excess, anomaly_map,
+        decision, clip, start_s, times, band_hz, edges_hz, heard.astype(np.float64), excess, _map(pipeline, heard),
         BandProfile(heard.mean(axis=0, dtype=np.float64), *profile.quantiles[[1, 0, 2]]), peculiarities,
-        _sentences(peculiarities, decision),
+        _sentences(peculiarities, decision), tuple(feature.signal_channel(i) for i in range(heard.shape[2])),
     )  # fmt: skip
 
 
 def _strangest_part(pipeline: Pipeline, recording: Recording, decision: Decision) -> tuple[Clip, int]:
-    """Return a recording, or of a long one the part around its strangest segment, and its first sample."""
+    """Return a recording, or of a long one the part around its strangest window, and its first sample."""
     source, rate = open_source(recording), pipeline.rate_
     start, stop = 0, round(decision.duration_s * rate)
-    longest = round(LONGEST_S * rate)
+    longest = round(max(LONGEST_S, pipeline.window_duration_s) * rate)
     if stop > longest:
-        strangest = max(decision.segments, key=lambda segment: segment.score)
-        middle = round((strangest.start_s + strangest.stop_s) / 2 * rate)
+        alarms = [segment for segment in decision.segments if segment.is_anomaly] or decision.segments
+        within = [
+            window
+            for window in decision.scored_windows
+            if any(each.start_s <= window.start_s and window.stop_s <= each.stop_s for each in alarms)
+        ]
+        strangest = max(within, key=lambda window: window.score)
+        middle = (strangest.start_sample + strangest.stop_sample) // 2
         step = pipeline.grid_.hop * pipeline.features_.hop_length
         start = max(0, min(middle - longest // 2, stop - longest)) // step * step
         stop = start + longest
@@ -171,6 +191,8 @@ def _strangest_part(pipeline: Pipeline, recording: Recording, decision: Decision
         if first < last:
             pieces.append(block[:, first:last].copy())
         at += block.shape[1]
+        if at >= stop:
+            break
     return Clip(np.concatenate(pieces, axis=1), rate, source=source.name), start
 
 
@@ -187,10 +209,12 @@ def _map(pipeline: Pipeline, frames: NDArray[np.float32]) -> Array | None:
         return None
     windows = WindowArray(frames, [(0, len(frames))], grid)
     total, n_windows = np.zeros(frames.shape), np.zeros(len(frames))
-    for index, start in enumerate(windows.starts):
-        total[start : start + grid.n_frames] += detector.anomaly_map(windows[index : index + 1])[0]
-        n_windows[start : start + grid.n_frames] += 1
-    return np.asarray(total / n_windows[:, None, None])
+    for first in range(0, len(windows), MAPS_AT_ONCE):
+        some = slice(first, first + MAPS_AT_ONCE)
+        for start, one in zip(windows.starts[some], detector.anomaly_map(windows[some]), strict=True):
+            total[start : start + grid.n_frames] += one
+            n_windows[start : start + grid.n_frames] += 1
+    return np.asarray(total / np.maximum(n_windows, 1)[:, None, None])
 
 
 def _timed_sentence(decision: Decision) -> str:

@@ -39,6 +39,11 @@ class Feature(Parameterized, ABC):
         The frames do not depend on what else is in the array.
         """
 
+    def signal_channel(self, channel: int) -> int:
+        """Return which channel of the signal a channel of the frames is of."""
+        heard = getattr(self, "channels", None)
+        return channel if heard is None else int(heard[channel])
+
     def frame_shape(self, n_channels: int) -> tuple[int, int]:
         """Return the bands and channels of the frames of a signal with ``n_channels`` channels.
 

@@ -83,6 +83,8 @@ class LogMel(Feature):
         Bands narrower than a line of the spectrum: they stay at ``eps``.
     band_hz_ : array, shape (n_mels,)
         Centre frequencies of the bands in hertz.
+    band_edges_hz_ : array, shape (n_mels + 1,)
+        Where one band gives way to the next: midway between their centres, and ``fmin`` and ``fmax`` at the ends.
     window_ : array, shape (n_fft,)
         The window.
     filter_bank_ : array, shape (n_mels, 1 + n_fft // 2)
@@ -154,6 +156,8 @@ class LogMel(Feature):
             rate, self.n_fft, self.n_mels, self.fmin, fmax, htk=self.htk, norm=self.norm, triangles=self.triangles
         )
         self.band_hz_ = _mel_points(self.n_mels, self.fmin, fmax, self.htk)[1:-1]
+        between = (self.band_hz_[1:] + self.band_hz_[:-1]) / 2
+        self.band_edges_hz_ = np.concatenate([[self.fmin], between, [fmax]])
         n_empty = self.n_empty_bands_ = int((self.filter_bank_.max(axis=1) == 0).sum())
         if n_empty == self.n_mels:
             raise InputError(f"All {n_empty} mel bands are narrower than a line of the spectrum. Use a longer n_fft.")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey.decisions import Event, benjamini_hochberg
-from offkey.signals.health import Finding
+from offkey.signals import Finding
 
 __all__ = ["Decision", "ScoredSegment", "ScoredWindow", "TrainingScore", "discoveries"]
 

@@ -178,7 +178,7 @@ class _Reader:
         self._seen = seen
         self.n_samples = 0
         self.digest = hashlib.sha256()
-        self.meter = HealthMeter(source.rate, source.n_channels)
+        self.meter = HealthMeter(source.rate, source.n_channels, source.is_full_scale)
 
     def frames(self) -> Iterator[NDArray[np.float32]]:
         framer = Framer(self._feature, self._source.n_channels)

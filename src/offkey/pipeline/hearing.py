@@ -12,7 +12,7 @@ from offkey.pipeline.gather import too_short
 from offkey.pipeline.normal import NormalSound
 from offkey.pipeline.sources import Source
 from offkey.pipeline.stream import Stream
-from offkey.signals.health import Finding, HealthMeter
+from offkey.signals import Finding, HealthMeter
 from offkey.windows import WindowGrid
 
 __all__ = ["Heard", "hear"]
@@ -37,9 +37,9 @@ def hear(source: Source, stream: Stream, feature: Feature, grid: WindowGrid, nor
         If it is damaged, or shorter than a window.
     """
     rate = int(feature.fitted_state["rate_"])
-    meter = HealthMeter(source.rate, source.n_channels)
+    meter = HealthMeter(source.rate, source.n_channels, source.is_full_scale)
     windows = [window for block in source.blocks(rate, meter) for window in stream.take(block)]
     windows += stream.flush()
     if not windows:
         raise ReadError(source.name, too_short(round(stream.duration_s * rate), feature, grid))
-    return Heard(windows, stream.duration_s, normal.findings(meter.health(), stream.mean_frame))
+    return Heard(windows, stream.duration_s, normal.findings(meter.health(), stream.mean_frame, feature))

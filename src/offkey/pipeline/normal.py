@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 
 from offkey.features import Feature
 from offkey.profile import NormalProfile
-from offkey.signals.health import Finding, Health, NormalHealth, find_faults, gain_finding
+from offkey.signals.findings import Finding, NormalHealth, find_faults, gain_finding
+from offkey.signals.health import Health
 from offkey.windows import WindowArray
 
 __all__ = ["NormalSound"]
+
+FEWEST_BANDS = 8
+"""In fewer, a single sound may well be all of the spectrum."""
 
 
 @final
@@ -33,6 +37,26 @@ class NormalSound:
     health: NormalHealth
     profile: NormalProfile | None
 
+    def check(self, feature: Feature, n_channels: int) -> None:
+        """Refuse what does not fit a front end and the channels of its signals.
+
+        Raises
+        ------
+        ValueError
+            If a shape or a number makes no sense.
+        """
+        health = self.health.state
+        shapes = {name: (n_channels, 2) if name == "hum_db" else (n_channels,) for name in health}
+        infinite = ("softest", "hum_db")
+        sound = all(
+            np.shape(each) == shapes[name]
+            and not np.isnan(each).any()
+            and (name in infinite or np.isfinite(each).all())
+            for name, each in health.items()
+        )
+        if not sound or (self.profile is not None and not self.profile.fits(*feature.frame_shape(n_channels))):
+            raise ValueError("what is kept of normal sound makes no sense")
+
     @classmethod
     def of(cls, windows: WindowArray, feature: Feature, healths: Sequence[Health]) -> Self:
         """Learn from windows of a fitted front end, and the health of the recordings they are of."""
@@ -41,15 +65,15 @@ class NormalSound:
         profile = NormalProfile.fit(windows, state["rate_"] / feature.hop_length) if is_spectrum else None
         return cls(NormalHealth.of(healths), profile)
 
-    def findings(self, health: Health, mean_frame: NDArray[np.float64]) -> tuple[Finding, ...]:
+    def findings(self, health: Health, mean_frame: NDArray[np.float64], feature: Feature) -> tuple[Finding, ...]:
         """Return what is wrong with the sensors of a recording of this health and mean frame (n_bands, n_channels)."""
         found = find_faults(health, self.health)
-        if self.profile is None:
+        if self.profile is None or len(mean_frame) < FEWEST_BANDS:
             return found
         silent = {each.channel for each in found if each.kind in ("constant", "silent")}
-        return found + tuple(
-            each for each in gain_finding(*self.profile.shift(mean_frame)) if each.channel not in silent
-        )
+        channels = [feature.signal_channel(channel) for channel in range(mean_frame.shape[1])]
+        gains = gain_finding(*self.profile.shift(mean_frame), channels, len(health.level))
+        return found + tuple(each for each in gains if each.channel not in silent)
 
     @property
     def state(self) -> dict[str, Mapping[str, Any]]:

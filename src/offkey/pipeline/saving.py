@@ -149,6 +149,7 @@ def _try(state: Mapping[str, Any]) -> None:
     scores = state["detector_"].anomaly_score(frames[None])
     for each in calibrations:
         each.is_anomaly(scores), each.p_value(scores)
+    state["normal_"].check(feature, state["n_channels_"])
     if POOLED not in state["boundaries_"]:
         raise BundleError("The bundle holds no boundaries of all recordings together. Use a fresh copy.")
 

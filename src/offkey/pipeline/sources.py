@@ -66,6 +66,11 @@ class Source:
     n_samples: int
     clip: Clip | None = None
 
+    @property
+    def is_full_scale(self) -> bool:
+        """Whether samples end at -1 and 1."""
+        return self.clip is None or self.clip.unit == "FS"
+
     def blocks(self, rate: int, meter: HealthMeter | None = None) -> Iterator[NDArray[np.float32]]:
         """Yield the samples (n_channels, n) at another rate, in hertz; a meter measures them as they were recorded.
 

@@ -153,9 +153,9 @@ def _specshow(levels: NDArray[np.float32], feature: LogMel, ax: Any, *, vmin: fl
         raise MissingExtraError("librosa", "plots", "Drawing a spectrogram") from error
     n_frames, rate = levels.shape[1], feature.rate_
     middles = feature.n_fft / 2 - feature.padding + feature.hop_length * (np.arange(n_frames + 1) - 0.5)
-    hz = feature.band_hz_
-    bounds = np.concatenate([[feature.fmin], (hz[1:] + hz[:-1]) / 2, [feature.fmax or rate / 2]])
-    specshow(levels, x_coords=middles / rate, y_coords=bounds, ax=ax, cmap="magma", vmin=vmin, vmax=vmax)
+    specshow(
+        levels, x_coords=middles / rate, y_coords=feature.band_edges_hz_, ax=ax, cmap="magma", vmin=vmin, vmax=vmax
+    )
     ax.xaxis.set_major_locator(AutoLocator())  # specshow leaves no ticks, or some with rounded labels
     ax.xaxis.set_major_formatter(ScalarFormatter())
 

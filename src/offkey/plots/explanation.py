@@ -11,7 +11,7 @@ from offkey.errors import InputError
 from offkey.explain import Explanation, Peculiarity
 from offkey.plots.base import BLUE, ORANGE, add_legend, axes_or_current, clean
 
-__all__ = ["band_bounds", "band_ticks", "lit_spectrogram", "marked_bands", "plot_explanation", "plot_profile"]
+__all__ = ["band_ticks", "lit_spectrogram", "marked_bands", "plot_explanation", "plot_profile"]
 
 LIT = (1.0, 0.55, 0.05)
 """Colour of what is strange, at full level."""
@@ -157,22 +157,16 @@ def lit_spectrogram(explanation: Explanation, channel: int = 0) -> NDArray[np.ui
     return np.asarray(np.rint(255 * mixed), np.uint8).transpose(1, 0, 2)
 
 
-def band_bounds(explanation: Explanation) -> NDArray[np.float64]:
-    """Return the edges of bands (n_bands + 1,) in hertz: midway between their centres."""
-    hz = explanation.band_hz
-    return np.concatenate([[0.0], (hz[1:] + hz[:-1]) / 2, [max(explanation.clip.rate / 2, hz[-1])]])
-
-
 def marked_bands(explanation: Explanation, told: Peculiarity) -> tuple[float, float]:
     """Return between which places on the axis of bands (0 to n_bands) a frame goes around what is told of."""
-    bounds = band_bounds(explanation)
+    bounds = explanation.band_edges_hz
     low, high = np.interp([told.low_hz, told.high_hz], bounds, np.arange(len(bounds)))
     return max(0.0, float(low) - MARGIN), min(len(bounds) - 1.0, float(high) + MARGIN)
 
 
 def band_ticks(explanation: Explanation, n_most: int = 7) -> list[tuple[float, str]]:
     """Return marks for an axis of equally high bands: places from 0 to 1, and round frequencies."""
-    bounds = band_bounds(explanation)
+    bounds = explanation.band_edges_hz
     places = np.interp(TICKS_HZ, bounds, np.linspace(0, 1, len(bounds)))
     ticks: list[tuple[float, str]] = []
     for place, hz in zip(places, TICKS_HZ, strict=True):

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, final
 
 from offkey.datasets import read_labelled, read_table
-from offkey.errors import InputError
+from offkey.errors import InputError, ReadError
 from offkey.pipeline import Decision, Failure, Pipeline
-from offkey.pipeline.sources import Recording, list_recordings, same_name
+from offkey.pipeline.sources import Recording, list_recordings, name_groups, same_name
 from offkey.progress import track
 from offkey.recordings import check_table
 from offkey.signals import Clip
@@ -20,6 +20,11 @@ from offkey.signals import Clip
 __all__ = ["Batch", "decide_batch", "read_given"]
 
 RESULTS = (".csv", ".json", ".parquet")
+OF_RESULTS = (
+    "score", "p_value", "threshold", "is_anomaly", "duration_s", "is_short", "n_events", "sensor", "events", "windows",
+    "start_s", "stop_s",
+)  # fmt: skip
+"""Columns that `offkey score` adds."""
 
 
 @final
@@ -102,46 +107,62 @@ def decide_batch(pipeline: Pipeline, recordings: Any, group: Mapping[str, Any] |
         If nothing was given, or a table is not sound.
     """
     listed = list_recordings(recordings)
-    known: dict[str, dict[str, Any]] = {}
-    if hasattr(recordings, "columns"):
-        records = check_table(recordings).to_dict("records")
-        known = {same_name(record["path"]): _plain(record) for record in records}
+    known, groups = _known(recordings, pipeline)
     batch = Batch([], [], [], [])
-    results = pipeline.score(recordings, group)
-    for recording, result in zip(listed, track(results, "scoring", len(listed)), strict=True):
-        if isinstance(result, Failure):
-            batch.failures.append(result)
+    for recording in track(listed, "scoring", len(listed)):
+        name = "" if isinstance(recording, Clip) else same_name(recording)
+        try:
+            decision = pipeline.decide(recording, groups.get(name, group))
+        except ReadError as error:
+            batch.failures.append(Failure(error.source, error.reason))
             continue
         batch.recordings.append(recording)
-        batch.decisions.append(result)
-        batch.rows.append({} if isinstance(recording, Clip) else known.get(same_name(recording), {}))
+        batch.decisions.append(decision)
+        batch.rows.append(known.get(name, {}))
     return batch
 
 
+def _known(recordings: Any, pipeline: Pipeline) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Return what a table says of each recording by its name, and the group of each: results name it themselves."""
+    if not hasattr(recordings, "columns"):
+        return {}, {}
+    records = [_plain(record) for record in check_table(recordings).to_dict("records")]
+    known = {same_name(record["path"]): record for record in records}
+    groups, _ = name_groups(recordings, pipeline.group_by)
+    named = {name: str(record["group"]) for name, record in known.items() if record.get("group")}
+    return known, groups | named
+
+
 def _read_results(path: Path) -> Any:
-    """Read the recordings that a table or results name, each once; relative names are looked for here, or beside it."""
+    """Read a recordings table, or the recordings that results name, each once.
+
+    Relative names in results are looked for where this program runs, as those who wrote them did, then beside the file.
+    """
+    table = _read_frame(path)
+    if "score" not in table.columns:
+        return _test_part(read_table(path) if path.suffix.lower() == ".csv" else check_table(table))
+    if "peak_score" in table.columns:
+        raise InputError(f"{path}: holds events, and says nothing of recordings without one. Score without --events.")
+    table = table[table["path"].notna()].drop_duplicates("path")
+    table = table[[column for column in table.columns if column not in OF_RESULTS]]
+    table["path"] = [name if Path(name).exists() else str(path.parent / name) for name in table["path"].astype(str)]
+    return check_table(table)
+
+
+def _read_frame(path: Path) -> Any:
     import pandas as pd
 
     suffix = path.suffix.lower()
     try:
         if suffix == ".json":
             document = json.loads(path.read_text(encoding="utf-8"))
-            table = pd.DataFrame({"path": [clip["path"] for clip in document["clips"]]})
-        elif suffix == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path)
+            return pd.DataFrame([*document["clips"], *({"path": each["path"]} for each in document["failures"])])
+        table = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path)
     except ImportError as error:
         raise InputError("Reading Parquet needs pyarrow, which is not installed. Run: pip install pyarrow") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: cannot be read as results ({error!r}). Give what offkey score wrote.") from error
-    if "path" not in table.columns or len(table) == 0:
-        return read_table(path) if suffix == ".csv" else check_table(table)
-    table = table.drop_duplicates("path")
-    own = ("score", "p_value", "threshold", "is_anomaly", "duration_s", "is_short", "n_events", "sensor")
-    table = table[[column for column in table.columns if column not in own]]
-    table["path"] = [name if Path(name).exists() else str(path.parent / name) for name in table["path"].astype(str)]
-    return _test_part(check_table(table))
+    return check_table(table) if len(table) == 0 or "path" not in table.columns else table
 
 
 def _test_part(table: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import final
 import numpy as np
 
 from offkey.explain import Explanation
+from offkey.pipeline import Decision
 from offkey.plots.explanation import band_ticks, marked_bands
 from offkey.report.media import picture_of, seconds
 
@@ -82,8 +83,8 @@ def card_of(explanation: Explanation, number: int, label: object, audio: str, n_
     if explanation.clip.duration_s < 0.99 * decision.duration_s:
         stop_s = explanation.start_s + explanation.clip.duration_s
         facts.append(("shown", f"{explanation.start_s:.1f} to {stop_s:.1f} s, around the strangest part"))
-    if explanation.levels.shape[2] > 1:
-        facts.append(("shown channel", str(channel)))
+    if explanation.clip.n_channels > 1:
+        facts.append(("shown channel", str(explanation.signal_channel)))
     if decision.is_short:
         facts.append(("note", "shorter than the calibration clips: false alarms may be more frequent"))
     if decision.group:
@@ -91,8 +92,8 @@ def card_of(explanation: Explanation, number: int, label: object, audio: str, n_
     area, median, level, ticks = _profile_lines(explanation, channel)
     return Card(
         number, path.name, "" if str(path.parent) == "." else str(path.parent), decision.is_anomaly,
-        f"{decision.score:.4g}", f"{decision.threshold:.4g}", f"{decision.p_value:.2g}",
-        _how_often(decision.p_value, n_calibration),
+        f"{decision.score:.4g}", f"{decision.threshold:.4g}", f"{decision.batch_p_value:.2g}",
+        _how_often(decision, n_calibration),
         explanation.sentences, tuple(finding.sentence for finding in decision.health),
         {0: "labelled normal", 1: "labelled anomalous"}.get(label if isinstance(label, int) else -1, ""),
         tuple(facts), picture_of(explanation, channel), f"Spectrogram: {'; '.join(explanation.sentences)}",
@@ -102,10 +103,14 @@ def card_of(explanation: Explanation, number: int, label: object, audio: str, n_
     )  # fmt: skip
 
 
-def _how_often(p_value: float, n_calibration: int) -> str:
-    if p_value * (n_calibration + 1) <= 1 + 1e-9:
+def _how_often(decision: Decision, n_calibration: int) -> str:
+    p_value, n_segments = decision.batch_p_value, len(decision.segments)
+    if n_segments == 1 and p_value * (n_calibration + 1) <= 1 + 1e-9:
         return f"stranger than all {n_calibration} calibration recordings"
-    return f"about 1 in {round(1 / p_value):,} normal recordings scores as high" if p_value <= 0.5 else "quite usual"
+    of = f", counting its {n_segments} segments" if n_segments > 1 else ""
+    if p_value > 0.5:
+        return f"quite usual{of}"
+    return f"about 1 in {round(1 / p_value):,} normal recordings scores as high{of}"
 
 
 def _boxes(explanation: Explanation, channel: int) -> tuple[Box, ...]:

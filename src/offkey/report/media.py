@@ -49,9 +49,9 @@ def picture_of(explanation: Explanation, channel: int) -> str:
 def gain_of(pipeline: Pipeline) -> float:
     """Return the one factor that recordings are played with, by the level of normal ones: loudness can be compared."""
     normal = pipeline.normal_.health
-    levels = np.sqrt(normal.softest * normal.loudest)
-    heard = levels[np.isfinite(levels) & (levels > 0)]
-    return LOUDNESS / float(heard.max()) if len(heard) else 1.0
+    is_alive = normal.loudest > 0
+    levels = np.sqrt(normal.softest[is_alive] * normal.loudest[is_alive])
+    return LOUDNESS / float(levels.max()) if len(levels) else 1.0
 
 
 def audio_of(clip: Clip, gain: float, channel: int) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import final
 
 from offkey.explain import Peculiarity
-from offkey.explain.describing import frequency_range
+from offkey.explain.describing import LOWEST_HZ, frequency_range
 from offkey.pipeline import POOLED, Decision, Pipeline, discoveries
 
 __all__ = ["Change", "changes", "count", "how_sure", "in_order"]
@@ -16,7 +16,6 @@ __all__ = ["Change", "changes", "count", "how_sure", "in_order"]
 FALSE_DISCOVERIES = 0.1
 ALIKE = 0.3
 """Changes are of one kind if their bands share so much of what both cover, on a logarithmic scale."""
-LOWEST_HZ = 20.0
 
 
 @final
@@ -32,7 +31,7 @@ def in_order(decisions: Sequence[Decision]) -> list[int]:
     """Return the numbers of decisions, strangest first: anomalies, then by p-value and score."""
     return sorted(
         range(len(decisions)),
-        key=lambda i: (not decisions[i].is_anomaly, decisions[i].p_value, -decisions[i].score),
+        key=lambda i: (not decisions[i].is_anomaly, decisions[i].batch_p_value, -decisions[i].score),
     )
 
 

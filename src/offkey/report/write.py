@@ -17,6 +17,7 @@ from offkey.errors import InputError, MissingExtraError
 from offkey.evaluation import Figures
 from offkey.evaluation.evaluate import figures_by_group
 from offkey.explain import Peculiarity, explain
+from offkey.files import atomic_write
 from offkey.pipeline import Decision, Pipeline
 from offkey.pipeline.story import calibration_story
 from offkey.progress import track
@@ -77,16 +78,19 @@ def write_report(
     MissingExtraError
         If jinja2 or matplotlib is not installed.
     """
-    template = _template()
+    template, target = _template(), Path(path)
     if top < 0:
         raise InputError(f"top={top} was given. It must be at least 0.")
+    if target.is_dir() or not target.parent.is_dir():
+        raise InputError(f"{path}: cannot be written there. Name a file in a folder that exists, such as report.html.")
     batch = decide_batch(pipeline, recordings, group)
     if not batch.decisions:
         raise InputError(f"None of the {len(batch.failures)} recordings can be used. The first: {batch.failures[0]}")
     shown = in_order(batch.decisions)[:top]
     cards, told = _cards(pipeline, batch, shown, audio_mb)
     page = template.render(**_context(pipeline, batch, told, title), cards=cards)
-    _write(Path(path), page)
+    with atomic_write(target) as file:
+        file.write(page.encode("utf-8", errors="backslashreplace"))
     return batch
 
 
@@ -113,6 +117,7 @@ def _context(pipeline: Pipeline, batch: Batch, told: list[Told], title: str) -> 
         "evaluation_figures": [(name, figure_address(each)) for name, each in evaluation_figures(batch)]
         if labelled
         else [],
+        "is_all_told": pipeline.normal_.profile is not None and _n_anomalies(batch) <= len(told),
         "n_unlabelled": len(decisions) - len(labelled),
         "story": calibration_story(pipeline),
         "notes": pipeline.notes_,
@@ -144,8 +149,9 @@ def _cards(pipeline: Pipeline, batch: Batch, shown: list[int], audio_mb: float) 
     cards, told = [], []
     for number, i in enumerate(track(shown, "explaining", len(shown)), 1):
         explanation = explain(pipeline, batch.recordings[i], decision=batch.decisions[i])
-        sound = audio_of(explanation.clip, gain, explanation.shown_channel) if room > 0 else b""
-        room -= len(sound) * 4 // 3
+        sound = audio_of(explanation.clip, gain, explanation.signal_channel) if room > 0 else b""
+        size = 4 * -(-len(sound) // 3)
+        sound, room = (sound, room - size) if size <= room else (b"", 0)
         address = data_address(sound, "audio/mpeg") if sound else ""
         n_calibration = pipeline.boundaries_[batch.decisions[i].group].clips.n_recordings
         cards.append(card_of(explanation, number, batch.rows[i].get("label"), address, n_calibration))
@@ -172,15 +178,23 @@ def _table(batch: Batch, order: list[int]) -> str:
         sensor = "; ".join(finding.sentence for finding in decision.health)
         label = batch.rows[i].get("label")
         values = [getattr(decision, name) for name in names]
-        writer.writerow([rank, decision.source, *values, sensor, "" if label is None else label])
+        writer.writerow([rank, _no_formula(decision.source), *values, sensor, "" if label is None else label])
     return file.getvalue()
 
 
+def _no_formula(name: str) -> str:
+    """Keep a spreadsheet from taking a name for a formula."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@")) else name
+
+
 def _template() -> Any:
+    """Return the page's template, once all that a report needs is known to be there."""
     try:
+        import matplotlib  # noqa: F401
+        import PIL  # noqa: F401
         from jinja2 import Environment
     except ImportError as error:
-        raise MissingExtraError("jinja2", "report", "Writing a report") from error
+        raise MissingExtraError(error.name or "jinja2", "report", "Writing a report") from error
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["begin"] = lambda text: text[:1].upper() + text[1:]
     return environment.from_string(_resource("page.html"))
@@ -188,14 +202,3 @@ def _template() -> Any:
 
 def _resource(name: str) -> str:
     return files("offkey.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _write(path: Path, page: str) -> None:
-    """Write the page whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(page, encoding="utf-8", errors="backslashreplace")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}). Choose another place.") from error

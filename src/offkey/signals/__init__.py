@@ -2,7 +2,8 @@
 
 from offkey.signals.clip import Clip
 from offkey.signals.files import SUFFIXES, SoundFile, blocks, find, read, write
-from offkey.signals.health import Finding, Health, HealthMeter, NormalHealth, find_faults
+from offkey.signals.findings import Finding, NormalHealth, find_faults
+from offkey.signals.health import Health, HealthMeter
 from offkey.signals.resample import Resampler
 
 __all__ = [

@@ -1,17 +1,17 @@
-"""Whether the sensor is well: clipping, dropouts, a dead or lost channel, offset, mains hum; not the machine."""
+"""What is measured of a signal that tells whether its sensor is well: flat tops, standstills, offset, mains hum."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Self, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Finding", "Health", "HealthMeter", "NormalHealth", "find_faults", "gain_finding"]
+__all__ = ["HELD_S", "MAINS_HZ", "Health", "HealthMeter"]
 
 Array = NDArray[np.float64]
 
@@ -21,7 +21,6 @@ LINE_HZ = 5
 """Distance of the lines of the spectrum that hum is looked for in."""
 NEIGHBOUR_LINES = (-3, -2, 2, 3)
 LOWEST_RATE_OF_HUM = 8 * 60
-HUM_RISES_DB, HUM_ABOVE_NORMAL_DB = 10.0, 6.0
 
 FULL_SCALE = 1 - 2.0**-14
 NEAR_TOP, FLAT, FEWEST_CLIPPED = 0.03, 0.6, 8
@@ -30,30 +29,8 @@ of a tone whose period is a whole number of samples."""
 NEARLY = 0.99
 LEAST_STEP = 2.0**-15
 
-LOOK_S, HELD_S = 0.001, 0.02
-"""Distance of the samples that are looked at for a signal that stands still, and how long it must."""
-FAR_DB, LOST_DB = 10.0, 30.0
-"""Softer or louder than all normal recordings by so much is remarkable; softer by that, the sensor is hardly there."""
-
-
-@final
-@dataclass(frozen=True)
-class Finding:
-    """Something that is wrong with a sensor or a recording, not with the machine.
-
-    Attributes
-    ----------
-    kind : str
-        ``"constant"``, ``"silent"``, ``"dropout"``, ``"clipping"``, ``"level"``, ``"offset"``, ``"hum"`` or ``"gain"``.
-    channel : int
-        Which channel.
-    sentence : str
-        What was measured, and what to check.
-    """
-
-    kind: str
-    channel: int
-    sentence: str
+LOOK_S, HELD_S, FEWEST_HELD = 0.001, 0.02, 16
+"""Distance of the samples that are looked at for a signal that stands still; how long it must: seconds, samples."""
 
 
 @final
@@ -99,17 +76,20 @@ class HealthMeter:
         In hertz.
     n_channels : int
         Number of channels.
+    full_scale : bool
+        Whether samples end at -1 and 1, as those of sound files do.
 
     Examples
     --------
     >>> meter = HealthMeter(16000, 1)
     >>> meter.push(np.clip(np.random.default_rng(0).normal(0, 0.5, (1, 32000)), -1, 1).astype(np.float32))
-    >>> [finding.kind for finding in find_faults(meter.health())]
-    ['clipping']
+    >>> bool(meter.health().clipped[0] > 0.01)
+    True
     """
 
-    def __init__(self, rate: int, n_channels: int) -> None:
-        self._rate, self._n_channels = rate, n_channels
+    def __init__(self, rate: int, n_channels: int, full_scale: bool = True) -> None:
+        self._rate, self._n_channels, self._full_scale = rate, n_channels, full_scale
+        self._start: NDArray[np.float32] | None = None
         self._held = np.empty((n_channels, 0), np.float32)
         self._n_samples = 0
         self._sums = np.zeros((2, n_channels))
@@ -133,8 +113,9 @@ class HealthMeter:
         if self._held.shape[1]:
             self._measure(self._held[:, None])
         n = max(1, self._n_samples)
-        mean = self._sums[0] / n
-        level = np.sqrt(np.maximum(self._sums[1] / n - mean**2, 0))
+        above_start = self._sums[0] / n
+        level = np.sqrt(np.maximum(self._sums[1] / n - above_start**2, 0))
+        mean = above_start if self._start is None else above_start + self._start
         tops = np.concatenate(self._seconds, axis=2) if self._seconds else np.zeros((4, self._n_channels, 0))
         held_s, held_at_s = self._longest_stand()
         return Health(
@@ -144,14 +125,17 @@ class HealthMeter:
 
     def _measure(self, seconds: NDArray[np.float32]) -> None:
         """Measure whole seconds (n_channels, n_seconds, rate), or what is left at the end."""
-        sums = seconds.sum(axis=2)
+        if self._start is None:
+            self._start = seconds[:, 0, 0].copy()
+        shifted = seconds - self._start[:, None, None]  # so that a large offset does not swallow the signal
+        sums = shifted.sum(axis=2)
         self._sums[0] += sums.sum(axis=1, dtype=np.float64)
-        self._sums[1] += np.einsum("csn,csn->cs", seconds, seconds).sum(axis=1, dtype=np.float64)
-        middle = sums / seconds.shape[2]
+        self._sums[1] += np.einsum("csn,csn->cs", shifted, shifted).sum(axis=1, dtype=np.float64)
+        middle = sums / seconds.shape[2] + self._start[:, None]
         tops = [seconds.max(axis=2), seconds.min(axis=2)]
         self._peaks = np.maximum(self._peaks, np.abs(tops).max(axis=2))
         as_high = np.abs(tops) >= NEARLY * self._peaks[:, :, None]
-        counts = [_flat_samples(seconds, *side, middle) for side in zip(tops, as_high, strict=True)]
+        counts = [_flat_samples(seconds, *side, middle, self._full_scale) for side in zip(tops, as_high, strict=True)]
         self._seconds.append(np.stack([*tops, *counts]).astype(np.float64))
         self._find_stands(seconds.reshape(self._n_channels, -1))
         if seconds.shape[2] == self._rate:
@@ -176,7 +160,7 @@ class HealthMeter:
             if before is not None and start <= before[1]:
                 start, stop = before[0], max(stop, before[1])
             open_at[channel] = start, stop
-            if (stop - start) / self._rate > max(longest[channel], HELD_S):
+            if stop - start >= FEWEST_HELD and (stop - start) / self._rate > max(longest[channel], HELD_S):
                 longest[channel], begins[channel] = (stop - start) / self._rate, start / self._rate
         return longest, begins
 
@@ -213,141 +197,12 @@ class HealthMeter:
         return hum, rise
 
 
-@final
-@dataclass(frozen=True)
-class NormalHealth:
-    """What is usual of the recordings that a pipeline was fitted on; arrays (n_channels,) unless said otherwise.
-
-    Attributes
-    ----------
-    softest, loudest : array
-        Least and largest level that is not zero, in the samples' unit.
-    offset, offset_range : array
-        Median, and largest distance from it.
-    clipped, held_s : array
-        Largest of all.
-    hum_db : array, shape (n_channels, 2)
-        Largest of all.
-    """
-
-    softest: Array
-    loudest: Array
-    offset: Array
-    offset_range: Array
-    clipped: Array
-    held_s: Array
-    hum_db: Array
-
-    @classmethod
-    def of(cls, healths: Sequence[Health]) -> Self:
-        """Sum up the health of recordings, at least one."""
-        levels = np.stack([each.level for each in healths])
-        offsets = np.stack([each.offset for each in healths])
-        offset = np.median(offsets, axis=0)
-        largest = {
-            name: np.stack([getattr(each, name) for each in healths]).max(axis=0)
-            for name in ("clipped", "held_s", "hum_db")
-        }
-        softest = np.where(levels > 0, levels, np.inf).min(axis=0)
-        return cls(softest, levels.max(axis=0), offset, np.abs(offsets - offset).max(axis=0), **largest)
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """All arrays, by name."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
-
-
-def find_faults(health: Health, normal: NormalHealth | None = None) -> tuple[Finding, ...]:
-    """Return what is wrong with the sensors, as far as normal recordings do not have it too.
-
-    Parameters
-    ----------
-    health : Health
-        Of a recording.
-    normal : NormalHealth, optional
-        Of normal recordings; without it, level, offset and hum have nothing to be held against.
-    """
-    return tuple(finding for channel in range(len(health.level)) for finding in _of_channel(health, normal, channel))
-
-
-def gain_finding(shift_db: Array, spread_db: Array, usual_db: Array) -> tuple[Finding, ...]:
-    """Return the channels in which all bands alike are louder or softer than normal.
-
-    Parameters
-    ----------
-    shift_db : array, shape (n_channels,)
-        Median over bands of the level less the normal one.
-    spread_db : array, shape (n_channels,)
-        How far bands differ in that: half the distance of their quartiles.
-    usual_db : array, shape (n_channels,)
-        Largest shift of normal windows.
-    """
-    return tuple(
-        Finding(
-            "gain",
-            channel,
-            f"{_subject(channel, len(shift_db), 'the whole spectrum')} is {shift:+.0f} dB off, all bands alike "
-            f"(normal: up to {usual:.0f} dB): gain changed, microphone moved or covered?",
-        )
-        for channel, (shift, spread, usual) in enumerate(zip(shift_db, spread_db, usual_db, strict=True))
-        if abs(shift) > max(FAR_DB / 2, usual + FAR_DB / 4) and spread < abs(shift) / 4
-    )
-
-
-def _of_channel(health: Health, normal: NormalHealth | None, channel: int) -> Iterator[Finding]:
-    n_channels = len(health.level)
-    level, held = float(health.level[channel]), float(health.held_s[channel])
-    subject = _subject(channel, n_channels, "the signal")
-    if level == 0 or held >= 0.99 * health.duration_s > 0:
-        value = float(health.offset[channel])
-        others = np.delete(health.level, channel)
-        lost = " (the other channels are not)" if n_channels > 1 and (others > 0).all() else ""
-        yield Finding("constant", channel, f"{subject} is constant at {value:.3g}{lost}: dead or unplugged sensor?")
-        return
-    if normal is not None:
-        yield from _against_normal(health, normal, channel, subject)
-    if held > (normal.held_s[channel] if normal is not None else 0) + HELD_S / 2:
-        at = float(health.held_at_s[channel])
-        yield Finding("dropout", channel, f"{subject} stands still for {held:.3g} s from {at:.2f} s on: dropout?")
-    clipped = float(health.clipped[channel])
-    if clipped > 2 * (normal.clipped[channel] if normal is not None else 0):
-        yield Finding(
-            "clipping",
-            channel,
-            f"{subject} is clipped at {health.peak[channel]:.2g} ({_percent(clipped)} of the samples): lower the gain.",
-        )
-
-
-def _against_normal(health: Health, normal: NormalHealth, channel: int, subject: str) -> Iterator[Finding]:
-    level, softest, loudest = (
-        20 * math.log10(max(float(value), 1e-30))
-        for value in (health.level[channel], min(normal.softest[channel], 1e30), normal.loudest[channel])
-    )
-    if level < softest - LOST_DB:
-        lost = f"{subject} is nearly silent, {softest - level:.0f} dB below the softest normal recording"
-        yield Finding("silent", channel, f"{lost}: dead or unplugged microphone?")
-    elif not softest - FAR_DB <= level <= loudest + FAR_DB:
-        off = level - loudest if level > loudest else level - softest
-        word = "louder than the loudest" if off > 0 else "softer than the softest"
-        yield Finding(
-            "level", channel, f"{subject} is {abs(off):.0f} dB {word} normal recording: check gain and position."
-        )
-    offset = float(health.offset[channel] - normal.offset[channel])
-    if abs(offset) > max(3 * float(normal.offset_range[channel]), float(normal.loudest[channel])):
-        yield Finding("offset", channel, f"{subject} has an offset of {offset:+.2g} against normal: check the input.")
-    for column, mains in enumerate(MAINS_HZ):
-        hum, usual = float(health.hum_db[channel, column]), float(normal.hum_db[channel, column])
-        if health.hum_rise_db[channel, column] > HUM_RISES_DB and hum > usual + HUM_ABOVE_NORMAL_DB:
-            yield Finding(
-                "hum",
-                channel,
-                f"{subject} holds mains hum of {mains} Hz and its harmonics, {hum:.0f} dB of its power (normal: at "
-                f"most {usual:.0f} dB): check grounding and cable.",
-            )
-
-
 def _flat_samples(
-    seconds: NDArray[np.float32], top: NDArray[np.float32], as_high: NDArray[np.bool_], middle: NDArray[np.float32]
+    seconds: NDArray[np.float32],
+    top: NDArray[np.float32],
+    as_high: NDArray[np.bool_],
+    middle: NDArray[np.float32],
+    full_scale: bool,
 ) -> NDArray[np.int64]:
     """Count the samples at the extreme (n_channels, n_seconds) on one side of seconds in which that is a flat top.
 
@@ -355,9 +210,10 @@ def _flat_samples(
     """
     at = np.zeros(top.shape, np.int64)
     for channel, second in zip(*np.nonzero(as_high), strict=True):
-        at[channel, second] = np.count_nonzero(seconds[channel, second] == top[channel, second])
+        is_at = seconds[channel, second] == top[channel, second]
+        at[channel, second] = np.count_nonzero(is_at)
         n, height = at[channel, second], float(top[channel, second] - middle[channel, second])
-        is_full = n >= FEWEST_CLIPPED // 2 and abs(top[channel, second]) >= FULL_SCALE
+        is_full = full_scale and abs(top[channel, second]) >= FULL_SCALE and bool((is_at[1:] & is_at[:-1]).any())
         if not is_full and n >= FEWEST_CLIPPED and height:
             distance = np.abs(seconds[channel, second] - top[channel, second])
             n_near = np.count_nonzero(distance <= max(NEAR_TOP * abs(height), 2.5 * LEAST_STEP))
@@ -391,11 +247,3 @@ def _runs(same: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     """Yield where runs of True begin, and the places behind their last."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-
-
-def _subject(channel: int, n_channels: int, alone: str) -> str:
-    return alone if n_channels == 1 else f"channel {channel}: {alone}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"
