@@ -97,7 +97,7 @@ def score():
 
 
 def report():
-    """The page of 50 clips of 10 s, as a whole process: seconds and megabytes."""
+    """Write the page of 50 clips of 10 s, as a whole process: seconds and megabytes."""
     from offkey import Pipeline
 
     with tempfile.TemporaryDirectory() as name:
