@@ -364,6 +364,27 @@ def test_results_keep_their_groups_and_what_could_not_be_scored(tmp_path, monkey
         read_given(["events.csv"])
 
 
+def test_a_recording_that_goes_away_meanwhile_is_told_of(fitted, tmp_path, monkeypatch):
+    from offkey.report import write as writing
+
+    for i in range(3):
+        write(machine(950 + i), tmp_path / f"{i}.wav")
+    decide = writing.decide_batch
+
+    def decide_and_lose(*given):
+        batch = decide(*given)
+        (tmp_path / "1.wav").unlink()
+        return batch
+
+    monkeypatch.setattr(writing, "decide_batch", decide_and_lose)
+    batch = write_report(fitted, tmp_path, tmp_path / "report.html")
+    page = Page(tmp_path / "report.html")
+    assert len(page.named("article")) == 2
+    assert len(page.rows) == 3
+    assert [failure.reason for failure in batch.failures] == ["does not exist."]
+    assert "does not exist." in page.words
+
+
 def test_recordings_may_come_one_by_one_and_names_are_no_formulas(fitted, tmp_path):
     clips = (Clip(machine(940 + i).samples, RATE, source=f"=HYPERLINK({i})") for i in range(3))
     assert len(write_report(fitted, clips, tmp_path / "report.html").decisions) == 3

@@ -139,7 +139,7 @@ def explain(
     >>> pipeline = Pipeline(window_s=1.0).fit(clips)
     >>> whine = 0.1 * np.sin(2 * np.pi * 3100 * np.arange(48000) / 16000)
     >>> explain(pipeline, Clip(clips[0].samples + whine, 16000)).sentences[0]
-    '3.1 kHz tone, +22 dB over normal, throughout'
+    '3.1 kHz tone, +16 dB over normal, throughout'
     """
     decision = pipeline.decide(recording, group) if decision is None else decision
     clip, start = _strangest_part(pipeline, recording, decision)
@@ -152,8 +152,7 @@ def explain(
         sentences = (_timed_sentence(decision),)
         return Explanation(
             decision, clip, start_s, _times(frames, shown, start_s), shown.band_hz_, shown.band_edges_hz_,
-            frames.astype(np.float64),
-            None, None, None, (), sentences, tuple(range(clip.n_channels)),
+            frames.astype(np.float64), None, None, None, (), sentences, tuple(range(clip.n_channels)),
         )  # fmt: skip
     excess, times = profile.excess(heard), _times(heard, feature, start_s)
     band_hz, edges_hz = (feature.fitted_state[name] for name in ("band_hz_", "band_edges_hz_"))

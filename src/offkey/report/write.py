@@ -13,12 +13,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from offkey.errors import InputError, MissingExtraError
+from offkey.errors import InputError, MissingExtraError, ReadError
 from offkey.evaluation import Figures
 from offkey.evaluation.evaluate import figures_by_group
 from offkey.explain import Peculiarity, explain
 from offkey.files import atomic_write
-from offkey.pipeline import Decision, Pipeline
+from offkey.pipeline import Decision, Failure, Pipeline
 from offkey.pipeline.story import calibration_story
 from offkey.progress import track
 from offkey.report.batch import Batch, decide_batch
@@ -148,7 +148,12 @@ def _cards(pipeline: Pipeline, batch: Batch, shown: list[int], audio_mb: float) 
     gain, room = gain_of(pipeline), round(1e6 * audio_mb)
     cards, told = [], []
     for number, i in enumerate(track(shown, "explaining", len(shown)), 1):
-        explanation = explain(pipeline, batch.recordings[i], decision=batch.decisions[i])
+        try:
+            explanation = explain(pipeline, batch.recordings[i], decision=batch.decisions[i])
+        except ReadError as error:  # it was there when it was scored
+            batch.failures.append(Failure(error.source, error.reason))
+            told.append((batch.decisions[i], ()))
+            continue
         sound = audio_of(explanation.clip, gain, explanation.signal_channel) if room > 0 else b""
         size = 4 * -(-len(sound) // 3)
         sound, room = (sound, room - size) if size <= room else (b"", 0)
