@@ -146,7 +146,8 @@ def _n_anomalies(batch: Batch) -> int:
 def _cards(pipeline: Pipeline, batch: Batch, shown: list[int], audio_mb: float) -> tuple[list[Card], list[Told]]:
     """Return what is shown of the recordings with these numbers, one after the other, and what is told of them."""
     gain, room = gain_of(pipeline), round(1e6 * audio_mb)
-    cards, told = [], []
+    cards: list[Card] = []
+    told: list[Told] = []
     for number, i in enumerate(track(shown, "explaining", len(shown)), 1):
         try:
             explanation = explain(pipeline, batch.recordings[i], decision=batch.decisions[i])
