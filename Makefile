@@ -28,7 +28,7 @@ check: $(DONE)  ## Style, types, house rules and fast tests: before every commit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m "not slow"
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 docs: $(SITE)  ## Build the site into site/: runs the tutorial, checks all links
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
