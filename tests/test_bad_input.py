@@ -85,6 +85,7 @@ def test_hostile_files_through_the_command_line(pipeline, tmp_path):
     assert len(reported) + len(scored) == len(files)
     others = [line for line in done.stderr.splitlines() if line not in reported]  # no chatter of decoders comes through
     assert [line.partition(" of ")[2] for line in others] == [
+        "35 recordings: check that first.",
         "35 recordings were resampled to 8000 Hz.",
         "35 recordings could not be scored.",
     ]

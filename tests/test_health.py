@@ -135,6 +135,7 @@ def test_short_and_empty_signals_are_measured():
     assert measured(noise(1)[:, :50]).level[0] > 0
     assert np.isfinite(HealthMeter(RATE, 2).health().level).all()
     assert kinds(noise(1)[:, :3000], rate=200) == []
+    assert kinds(noise(1), rate=2**31 - 1) == []
 
 
 def test_a_finding_is_no_anomaly_and_goes_with_the_decision(normal):

@@ -26,6 +26,8 @@ FULL_SCALE = 1 - 2.0**-14
 NEAR_TOP, FLAT, FEWEST_CLIPPED = 0.03, 0.6, 8
 """A second is clipped if so many samples are at its extreme, and are that part of all within 3 % of it, but not all, as
 of a tone whose period is a whole number of samples."""
+LONGEST_PIECE = 2**20
+"""Samples of a second, at most, however high the rate that a header states."""
 NEARLY = 0.99
 LEAST_STEP = 2.0**-15
 
@@ -96,16 +98,16 @@ class HealthMeter:
         self._peaks = np.zeros((2, n_channels))
         self._seconds: list[Array] = []
         self._stands: list[tuple[int, int, int]] = []
-        self._fade = _fade(rate)
+        self._piece = min(rate, LONGEST_PIECE)
         self._lines = np.zeros((n_channels, 0))
         self._n_windows = 0
 
     def push(self, block: NDArray[np.float32]) -> None:
         """Take up samples (n_channels, n)."""
         signal = np.concatenate([self._held, block], axis=1) if self._held.shape[1] else block
-        whole = signal.shape[1] // self._rate * self._rate
+        whole = signal.shape[1] // self._piece * self._piece
         if whole:
-            self._measure(signal[:, :whole].reshape(self._n_channels, -1, self._rate))
+            self._measure(signal[:, :whole].reshape(self._n_channels, -1, self._piece))
         self._held = signal[:, whole:]
 
     def health(self) -> Health:
@@ -170,7 +172,7 @@ class HealthMeter:
             return
         from scipy.fft import rfft
 
-        faded = seconds * self._fade
+        faded = seconds * _fade(self._rate)
         folded = faded.reshape(*seconds.shape[:2], LINE_HZ, -1).sum(axis=2)
         n_lines = (N_HARMONICS * max(MAINS_HZ)) // LINE_HZ + max(NEIGHBOUR_LINES) + 1
         lines = rfft(folded, axis=2)[:, :, :n_lines]
@@ -183,7 +185,7 @@ class HealthMeter:
         nothing = np.full((self._n_channels, len(MAINS_HZ)), -math.inf)
         if not self._n_windows:
             return nothing, nothing
-        power = 2 * self._lines / self._n_windows / self._fade.sum(dtype=np.float64) ** 2 + 1e-30
+        power = 2 * self._lines / self._n_windows / _fade(self._rate).sum(dtype=np.float64) ** 2 + 1e-30
         hum, rise = nothing.copy(), nothing.copy()
         for column, mains in enumerate(MAINS_HZ):
             at = np.arange(1, N_HARMONICS + 1) * mains // LINE_HZ
