@@ -128,6 +128,12 @@ def test_a_map_says_where_the_score_comes_from(fitted, normal_windows):
     np.testing.assert_allclose(alone, maps, rtol=1e-6, atol=1e-9 * np.abs(maps).max())
 
 
+def test_a_statistic_may_be_named_twice_and_its_map_still_adds_up(normal_windows):
+    detector = NearestNeighbors(statistics=("mean", "std", "mean")).fit(normal_windows)
+    strange = normal_windows[:5] + 3
+    np.testing.assert_allclose(detector.anomaly_map(strange).mean(axis=(1, 2, 3)), detector.anomaly_score(strange))
+
+
 def test_scoring_changes_nothing(fitted, normal_windows):
     before = pickle.dumps(fitted)
     copy = normal_windows.copy()

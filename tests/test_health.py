@@ -131,6 +131,11 @@ def test_a_channel_that_was_dead_in_training_is_not_held_against_a_recording():
     assert kinds(both(30, 0), normal) == kinds(both(31, 1), normal) == []
 
 
+def test_a_silent_recording_among_the_normal_ones_does_not_excuse_dropouts():
+    normal = NormalHealth.of([measured(noise(1) * 0), *(measured(noise(i)) for i in range(10))])
+    assert kinds(np.where((TIMES > 3) & (TIMES < 3.1), 0, noise(50)), normal) == ["dropout"]
+
+
 def test_short_and_empty_signals_are_measured():
     assert measured(noise(1)[:, :50]).level[0] > 0
     assert np.isfinite(HealthMeter(RATE, 2).health().level).all()

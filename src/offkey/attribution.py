@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -74,13 +75,13 @@ def over_cells(
         The mean over a window is the sum of its shares.
     """
     values = [time_statistics(windows, [name]) for name in names]
-    stops = np.cumsum([each.shape[1] for each in values])
-    parts = {name: slice(stop - each.shape[1], stop) for name, each, stop in zip(names, values, stops, strict=True)}
-    middles = references[:, parts["mean"]] if "mean" in parts else time_statistics(windows)
+    edges = np.cumsum([0, *(each.shape[1] for each in values)])
+    parts = [slice(start, stop) for start, stop in pairwise(edges)]
+    middles = references[:, parts[list(names).index("mean")]] if "mean" in names else time_statistics(windows)
     cells = np.zeros(windows.shape)
-    for name, own_values in zip(names, values, strict=True):
+    for name, own_values, part in zip(names, values, parts, strict=True):
         spread = _over_band_groups if name == "modulation" else _over_own_band
-        own = own_values, shares[:, parts[name]], references[:, parts[name]], middles
+        own = own_values, shares[:, part], references[:, part], middles
         for window, cell, *of_window in zip(windows, cells, *own, strict=True):
             cell += spread(window, name, *of_window)
     return cells

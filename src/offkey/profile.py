@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self, final
 
@@ -141,11 +141,6 @@ class NormalProfile:
         limits = np.maximum(np.quantile(largest, LIMIT, axis=2), 1e-6)
         joint = np.quantile((largest / limits[:, :, None]).max(axis=(0, 1)), LIMIT)
         return cls(quantiles, usual, blocks, means, precisions, limits * max(joint, 1e-6), shifts)
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """All arrays, by name."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def fits(self, n_bands: int, n_channels: int) -> bool:
         """Say whether all numbers make sense, for frames of so many bands and channels."""

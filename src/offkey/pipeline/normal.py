@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self, final
 
 import numpy as np
@@ -45,7 +45,7 @@ class NormalSound:
         ValueError
             If a shape or a number makes no sense.
         """
-        health = self.health.state
+        health = _parts(self.health)
         shapes = {name: (n_channels, 2) if name == "hum_db" else (n_channels,) for name in health}
         infinite = ("softest", "hum_db")
         sound = all(
@@ -78,10 +78,14 @@ class NormalSound:
     @property
     def state(self) -> dict[str, Mapping[str, Any]]:
         """All arrays, by part and name."""
-        return {"health": self.health.state, "profile": self.profile.state if self.profile is not None else {}}
+        return {"health": _parts(self.health), "profile": _parts(self.profile) if self.profile is not None else {}}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Mapping[str, Any]]) -> Self:
         """Return what `state` gave."""
         profile = NormalProfile(**state["profile"]) if state["profile"] else None
         return cls(NormalHealth(**state["health"]), profile)
+
+
+def _parts(thing: NormalHealth | NormalProfile) -> dict[str, Any]:
+    return {each.name: getattr(thing, each.name) for each in fields(thing)}

@@ -139,7 +139,7 @@ def _read_results(path: Path) -> Any:
     Relative names in results are looked for where this program runs, as those who wrote them did, then beside the file.
     """
     table = _read_frame(path)
-    if "score" not in table.columns:
+    if not {"path", "score"} <= set(table.columns) or len(table) == 0:
         return _test_part(read_table(path) if path.suffix.lower() == ".csv" else check_table(table))
     if "peak_score" in table.columns:
         raise InputError(f"{path}: holds events, and says nothing of recordings without one. Score without --events.")
@@ -157,12 +157,11 @@ def _read_frame(path: Path) -> Any:
         if suffix == ".json":
             document = json.loads(path.read_text(encoding="utf-8"))
             return pd.DataFrame([*document["clips"], *({"path": each["path"]} for each in document["failures"])])
-        table = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path)
+        return pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path)
     except ImportError as error:
         raise InputError("Reading Parquet needs pyarrow, which is not installed. Run: pip install pyarrow") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: cannot be read as results ({error!r}). Give what offkey score wrote.") from error
-    return check_table(table) if len(table) == 0 or "path" not in table.columns else table
 
 
 def _test_part(table: Any) -> Any:

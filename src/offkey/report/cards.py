@@ -11,7 +11,7 @@ import numpy as np
 from offkey.explain import Explanation
 from offkey.pipeline import Decision
 from offkey.plots.explanation import band_ticks, marked_bands
-from offkey.report.media import picture_of, seconds
+from offkey.report.media import picture_of
 
 __all__ = ["Box", "Card", "Mark", "card_of"]
 
@@ -76,7 +76,7 @@ def card_of(explanation: Explanation, number: int, label: object, audio: str, n_
     channel = explanation.shown_channel
     path = PurePath(decision.source)
     facts = [
-        ("length", seconds(decision.duration_s)),
+        ("length", _seconds(decision.duration_s)),
         ("windows", str(len(decision.scored_windows))),
         ("events", ", ".join(f"{each.start_s:.1f} to {each.stop_s:.1f} s" for each in decision.events) or "none"),
     ]
@@ -154,3 +154,9 @@ def _profile_lines(explanation: Explanation, channel: int) -> tuple[str, str, st
 
 def _points(x: object, y: object) -> str:
     return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(np.asarray(x), np.asarray(y), strict=True))
+
+
+def _seconds(value: float) -> str:
+    """Write a time in minutes and seconds, or seconds alone."""
+    minutes, rest = divmod(value, 60)
+    return f"{int(minutes)}:{int(rest):02d} min" if minutes else f"{value:.3g} s"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from typing import Any
 
 import numpy as np
@@ -61,7 +60,7 @@ def audio_of(clip: Clip, gain: float, channel: int) -> bytes:
     if clip.rate < LOWEST_RATE:
         return b""
     rate = max((each for each in MP3_RATES if each <= clip.rate), default=MP3_RATES[0])
-    own = clip.samples[min(channel, clip.n_channels - 1)][None]
+    own = clip.samples[channel][None]
     samples = own if rate == clip.rate else _resampled(own, clip.rate, rate)
     file = io.BytesIO()
     soundfile.write(
@@ -84,9 +83,3 @@ def figure_address(figure: Any) -> str:
 def _resampled(samples: NDArray[np.float32], rate: int, new_rate: int) -> NDArray[np.float32]:
     resampler = Resampler(rate, new_rate, len(samples))
     return np.concatenate([*resampler.feed(samples), resampler.finish()], axis=1)
-
-
-def seconds(value: float) -> str:
-    """Write a time in minutes and seconds, or seconds alone."""
-    minutes, rest = divmod(value, 60)
-    return f"{int(minutes)}:{math.floor(rest):02d} min" if minutes else f"{value:.3g} s"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Self, final
+from dataclasses import dataclass
+from typing import Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,11 +51,11 @@ class NormalHealth:
     Attributes
     ----------
     softest, loudest : array
-        Least and largest level that is not zero, in the samples' unit.
+        Least and largest level that is not zero, in the samples' unit; infinite and 0 where the channel was dead.
     offset, offset_range : array
         Median, and largest distance from it.
     clipped, held_s : array
-        Largest of all.
+        Largest of all; of ``held_s`` those that were not silent throughout.
     hum_db : array, shape (n_channels, 2)
         Largest of all.
     """
@@ -74,21 +74,20 @@ class NormalHealth:
         levels = np.stack([each.level for each in healths])
         offsets = np.stack([each.offset for each in healths])
         offset = np.median(offsets, axis=0)
-        largest = {
-            name: np.stack([getattr(each, name) for each in healths]).max(axis=0)
-            for name in ("clipped", "held_s", "hum_db")
-        }
-        softest = np.where(levels > 0, levels, np.inf).min(axis=0)
-        return cls(softest, levels.max(axis=0), offset, np.abs(offsets - offset).max(axis=0), **largest)
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """All arrays, by name."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        clipped, held_s, hum_db = (
+            np.stack([getattr(each, name) for each in healths]) for name in ("clipped", "held_s", "hum_db")
+        )
+        return cls(
+            np.where(levels > 0, levels, np.inf).min(axis=0), levels.max(axis=0), offset,
+            np.abs(offsets - offset).max(axis=0), clipped.max(axis=0), np.where(levels > 0, held_s, 0).max(axis=0),
+            hum_db.max(axis=0),
+        )  # fmt: skip
 
 
 def find_faults(health: Health, normal: NormalHealth | None = None) -> tuple[Finding, ...]:
     """Return what is wrong with the sensors, as far as normal recordings do not have it too.
+
+    Of a channel that was dead in all normal recordings nothing can be said.
 
     Parameters
     ----------
@@ -134,14 +133,15 @@ def _of_channel(health: Health, normal: NormalHealth | None, channel: int) -> It
     n_channels = len(health.level)
     level, held = float(health.level[channel]), float(health.held_s[channel])
     subject = _subject(channel, n_channels, "the signal")
-    was_dead = normal is not None and float(normal.loudest[channel]) == 0
-    if (level == 0 or held >= 0.99 * health.duration_s > 0) and not was_dead:
+    if normal is not None and float(normal.loudest[channel]) == 0:
+        return
+    if level == 0 or held >= 0.99 * health.duration_s > 0:
         value = float(health.offset[channel])
         others = np.delete(health.level, channel)
         lost = " (the other channels are not)" if n_channels > 1 and (others > 0).all() else ""
         yield Finding("constant", channel, f"{subject} is constant at {value:.3g}{lost}: dead or unplugged sensor?")
         return
-    if normal is not None and not was_dead:
+    if normal is not None:
         yield from _against_normal(health, normal, channel, subject)
     if held > (normal.held_s[channel] if normal is not None else 0) + HELD_S / 2:
         at = float(health.held_at_s[channel])

@@ -99,7 +99,7 @@ class HealthMeter:
         self._seconds: list[Array] = []
         self._stands: list[tuple[int, int, int]] = []
         self._piece = min(rate, LONGEST_PIECE)
-        self._lines = np.zeros((n_channels, 0))
+        self._lines: Array = np.zeros(())
         self._n_windows = 0
 
     def push(self, block: NDArray[np.float32]) -> None:
@@ -177,7 +177,7 @@ class HealthMeter:
         n_lines = (N_HARMONICS * max(MAINS_HZ)) // LINE_HZ + max(NEIGHBOUR_LINES) + 1
         lines = rfft(folded, axis=2)[:, :, :n_lines]
         power = np.square(np.abs(lines)).sum(axis=1, dtype=np.float64)
-        self._lines = self._lines + power if self._n_windows else power
+        self._lines = self._lines + power
         self._n_windows += seconds.shape[1]
 
     def _hum(self, level: Array) -> tuple[Array, Array]:
