@@ -1,8 +1,8 @@
 """How well each detector ranks and decides, beside peers on the same splits, in one run.
 
-Usage: OFFKEY_DATA=folder python benchmarks/quality.py [--networks] [--only REGEX] [--out results/quality.json]
+Usage: OFFKEY_DATA=folder python benchmarks/quality.py [--sets sound] [--networks] [--only REGEX] [--out FILE.json]
 
-Sets:
+Sets of sound (those of vibration, motor current and slow series are told in `sensors.py`):
 
 ``esc10``      each ESC-10 class as normal, the nine others as anomalies, in five folds by source (Piczak 2015).
 ``machines``   of these, the classes that are machines: clock tick, helicopter and chainsaw.
@@ -27,6 +27,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import sensors
 
 from offkey import Pipeline, detectors, read, recipes
 from offkey.datasets import MACHINES, inject, simulate_clip
@@ -252,6 +253,7 @@ def figures(trials, reference):
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--sets", choices=("all", "sound", "sensors"), default="all")
     parser.add_argument("--networks", action="store_true")
     parser.add_argument("--encoder", type=Path, help="yamnet.tflite: adds detectors on its embeddings")
     parser.add_argument("--only", default="", help="regular expression of systems besides auto")
@@ -266,6 +268,11 @@ def main():
         for name, fit in (systems(arguments.networks) | encoded(arguments.encoder)).items()
         if name == "auto" or re.search(arguments.only, name)
     }
+    if arguments.sets != "sound":
+        sensors.run(data, results, arguments.only)
+        write(results, arguments.out)
+    if arguments.sets == "sensors":
+        return
     for name, folds in (("esc10", esc10), ("fan", fan), ("simulated", simulated)):
         folds = list(folds(data))
         if name == "esc10" and arguments.networks:
@@ -281,8 +288,12 @@ def main():
                 references.setdefault(each, area)
                 results.setdefault(each, {})[system] = found
                 print(f"{each:10} {system:32} {json.dumps(found)}", flush=True)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write(results, arguments.out)
+
+
+def write(results, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

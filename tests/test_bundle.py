@@ -148,7 +148,7 @@ def test_documents_that_make_no_sense_are_refused(saved, key, value):
 @pytest.mark.parametrize(
     ("where", "value"),
     [
-        (("grid", "hop"), 0), (("grid", "n_frames"), -1), (("grid", "n_frames"), 2**40), (("n_channels",), 0),
+        (("grid", "hop"), 0), (("grid", "n_frames"), -1), (("grid", "n_frames"), 2**40), (("channels",), []),
         (("boundaries", "", "clips", "unit_windows"), 0), (("features", "params", "hop_length"), 0),
         (("features", "state", "rate_"), 0),
         (("detector", "state", "members_", 0, "object", "params", "statistics"), ["mean"]),

@@ -14,6 +14,7 @@ from offkey.errors import InputError
 from offkey.evaluation import choose, choose_threshold, evaluate
 from offkey.evaluation.evaluate import Report, figures
 from offkey.plots import save_decision_curve
+from offkey.signals import Reading
 
 CRITERIA = [FBeta(), FBeta(0.5), FBeta(3), MinimumCost(50), MinimumCost(5, 2, 0.01), FixedRecall(0.9), Conformal(0.1)]
 
@@ -29,14 +30,18 @@ def labelled(scores, labels):
         training_=[],
         group_by=("score",),
         boundaries_=boundaries,
+        reading_=Reading(),
         budget=None,
-        decide=lambda path, record: SimpleNamespace(
-            score=float(record["score"]),
-            p_value=0.5,
-            threshold=0.5,
-            is_anomaly=record["score"] > 0.5,
-            events=(),
-        ),
+        score=lambda path, record: [
+            SimpleNamespace(
+                source=path,
+                score=float(record["score"]),
+                p_value=0.5,
+                threshold=0.5,
+                is_anomaly=record["score"] > 0.5,
+                events=(),
+            )
+        ],
     )
     return pipeline, make_table(rows)
 

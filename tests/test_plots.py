@@ -146,7 +146,8 @@ def labelled(ax):
 def test_all_functions_that_take_axes_are_tested_here():
     functions = {name: getattr(plots, name) for name in plots.__all__ if name.startswith("plot_")}
     takes_axes = {name for name, function in functions.items() if "ax" in inspect.signature(function).parameters}
-    assert takes_axes - set(CASES) == {"plot_explanation", "plot_profile"}, "those two are tested in test_explain.py"
+    elsewhere = {"plot_explanation", "plot_profile", "plot_spectrogram"}
+    assert takes_axes - set(CASES) == elsewhere, "those are tested in test_explain.py and test_explain_sensors.py"
     assert all(inspect.signature(functions[name]).parameters["ax"].default is None for name in CASES)
 
 

@@ -224,7 +224,7 @@ def test_stereo_is_heard_by_its_first_channel_saved_and_live(first_shot, two_dom
     decision = first_shot.decide(clip)
     muted = Clip(clip.samples * np.array([[1], [0]]), RATE)
     assert first_shot.decide(muted).score == decision.score
-    assert first_shot.n_channels_ == 2
+    assert len(first_shot.channels_) == 2
     with pytest.raises(ReadError, match="has 1 channels"):
         first_shot.decide(Clip(clip.samples[:1], RATE))
     first_shot.save(tmp_path / "pump.offkey")

@@ -10,7 +10,7 @@ no::
     decision = offkey.load("pump.offkey").decide("today.wav")
 """
 
-from offkey import decisions, detectors, errors, features, networks, recipes, signals, windows
+from offkey import decisions, detectors, errors, features, networks, recipes, rotation, signals, windows
 from offkey.pipeline import Decision, Failure, Pipeline, load
 from offkey.signals import Clip, blocks, read, write
 from offkey.version import __version__
@@ -30,6 +30,7 @@ __all__ = [
     "networks",
     "read",
     "recipes",
+    "rotation",
     "signals",
     "windows",
     "write",

@@ -26,7 +26,7 @@ from offkey.files import atomic_write
 
 __all__ = ["FORMAT", "Bundle", "read", "write"]
 
-FORMAT = 4
+FORMAT = 5
 """Format version; raised when an older offkey could not read the file correctly."""
 
 DOCUMENT = "pipeline.json"

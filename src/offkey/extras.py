@@ -7,7 +7,7 @@ from typing import Any
 
 from offkey.errors import MissingExtraError
 
-__all__ = ["import_keras", "import_onnxruntime"]
+__all__ = ["import_h5py", "import_keras", "import_onnxruntime", "import_pyarrow"]
 
 
 def import_keras(purpose: str = "Training a network") -> Any:
@@ -43,3 +43,33 @@ def import_onnxruntime() -> Any:
     except ImportError as error:
         raise MissingExtraError("onnxruntime", "onnx", "An ONNX encoder") from error
     return onnxruntime
+
+
+def import_h5py() -> Any:
+    """Import h5py.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise MissingExtraError("h5py", "sensors", "Reading HDF5 and MATLAB 7.3 files") from error
+    return h5py
+
+
+def import_pyarrow() -> Any:
+    """Import pyarrow's reader of Parquet files.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "sensors", "Reading Parquet files") from error
+    return parquet

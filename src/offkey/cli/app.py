@@ -19,8 +19,8 @@ from offkey.version import __version__
 __all__ = ["VERBS", "main", "make_app"]
 
 VERBS = (
-    "demo", "fit", "score", "report", "evaluate", "compare", "calibrate", "threshold", "sensitivity", "info",
-    "simulate", "datasets", "dcase",
+    "demo", "fit", "score", "report", "evaluate", "compare", "calibrate", "threshold", "sensitivity", "drift",
+    "info", "simulate", "datasets", "dcase",
 )  # fmt: skip
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from offkey.cli.calls import parse_call, split_outside_brackets
 from offkey.cli.console import note, print_json, progress, say, write_table
 from offkey.cli.detectors import known_detectors, make_detector
 from offkey.cli.options import parse_duration, parse_rate
@@ -97,41 +97,12 @@ def parse_detectors(text: str) -> dict[str, Detector]:
         If the text cannot be read, a detector is unknown or named twice, or a parameter is.
     """
     found: dict[str, Detector] = {}
-    for name in _split_at_commas(text):
-        if name in found:
-            raise InputError(f"The detector {name!r} was given twice. Give each once.")
-        kind, bracket, settings = name.partition("(")
-        values = _parameters(name, "(" + settings) if bracket else {}
-        found[name] = make_detector(kind.strip(), values)
+    for text_of_one in split_outside_brackets(text, ","):
+        if text_of_one in found:
+            raise InputError(f"The detector {text_of_one!r} was given twice. Give each once.")
+        name, values = parse_call(text_of_one, "detector", "nearest-neighbors(n_neighbors=3)")
+        found[text_of_one] = make_detector(name, values)
     return found
-
-
-def _split_at_commas(text: str) -> list[str]:
-    """Split at commas that stand outside of brackets."""
-    parts, depth = [""], 0
-    for letter in text:
-        depth += (letter in "([{") - (letter in ")]}")
-        if letter == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [part.strip() for part in parts if part.strip()]
-
-
-def _parameters(name: str, brackets: str) -> dict[str, Any]:
-    try:
-        call = ast.parse(f"detector{brackets}", mode="eval").body
-        if not isinstance(call, ast.Call) or call.args or not all(each.arg for each in call.keywords):
-            raise ValueError
-        return {str(each.arg): _value(each.value) for each in call.keywords}
-    except (ValueError, SyntaxError):
-        raise InputError(
-            f"The detector {name!r} was given. Write its parameters as nearest-neighbors(n_neighbors=3)."
-        ) from None
-
-
-def _value(node: ast.expr) -> Any:
-    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
 
 
 def usual_detectors(*, cheap: bool, networks: bool) -> dict[str, Detector]:

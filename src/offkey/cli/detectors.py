@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from offkey.cli.calls import kebab
 from offkey.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def known_detectors() -> dict[str, type[Detector]]:
     """Return offkey's detector classes by their names on the command line."""
     from offkey import detectors
 
-    known = {_kebab(each): getattr(detectors, each) for each in detectors.__all__ if each != "Detector"}
+    known = {kebab(each): getattr(detectors, each) for each in detectors.__all__ if each != "Detector"}
     return {"auto" if name == "ensemble" else name: kind for name, kind in known.items()}
 
 
@@ -175,7 +176,3 @@ def _detector_in_file(name: str) -> type[Detector]:
     if not (isinstance(kind, type) and issubclass(kind, Detector)):
         raise InputError(f"{path} has no Detector class named {class_name!r}. Write my_file.py:MyDetector.")
     return kind
-
-
-def _kebab(name: str) -> str:
-    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")

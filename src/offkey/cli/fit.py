@@ -19,6 +19,19 @@ from offkey.cli.options import (
     parse_boundary,
     parse_duration,
 )
+from offkey.cli.signals import (
+    CHANNELS,
+    FEATURES,
+    JOIN,
+    MISSING,
+    PULSES,
+    SPEED,
+    SPLIT_BY,
+    TIME,
+    UNIT,
+    make_reading,
+    parse_features,
+)
 from offkey.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +41,7 @@ __all__ = ["fit", "n_kept_back", "promise_of", "warn_of_anomalies"]
 
 
 def fit(
-    normal: Annotated[list[Path], typer.Argument(help="Recordings of normal sound: files, folders or one CSV table.")],
+    normal: Annotated[list[Path], typer.Argument(help="Normal recordings: files, folders or one CSV table of paths.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The bundle to write.")],
     detector: Annotated[
         str | None,
@@ -45,9 +58,21 @@ def fit(
         Path | None,
         typer.Option(help="Embeddings by a frozen encoder (.tflite, .onnx, .keras) of YAMNet's log-mel patches."),
     ] = None,
+    features: Annotated[str | None, FEATURES] = None,
+    channels: Annotated[str | None, CHANNELS] = None,
+    unit: Annotated[str | None, UNIT] = None,
+    time: Annotated[str | None, TIME] = None,
+    split_by: Annotated[str | None, SPLIT_BY] = None,
+    missing: Annotated[str | None, MISSING] = None,
+    join: Annotated[bool, JOIN] = False,
+    speed: Annotated[str | None, SPEED] = None,
+    pulses: Annotated[int | None, PULSES] = None,
     window: Annotated[str | None, typer.Option(help="Length of the windows, such as 10s.")] = None,
     hop: Annotated[str | None, typer.Option(help="Distance of the windows, such as 5s.")] = None,
-    rate: Annotated[int | None, typer.Option(help="Rate in hertz that everything is resampled to.", min=1)] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Rate in hertz that everything is resampled to; of sensor files that state none.", min=1e-9),
+    ] = None,
     pooling: Annotated[str | None, typer.Option(help="mean (if not given), max or a quantile such as q0.9.")] = None,
     false_alarms: Annotated[
         str | None,
@@ -92,8 +117,9 @@ def fit(
     if not out.parent.is_dir():
         raise InputError(f"The folder {out.parent} does not exist. Make it, or write the bundle elsewhere.")
     options = {
-        "features": None if encoder is None else yamnet_embedding(encoder),
-        "rate": rate,
+        "features": parse_features(features) if encoder is None else yamnet_embedding(encoder),
+        "reading": make_reading(channels, unit, time, split_by, missing, join, speed, pulses),
+        "rate": int(rate) if rate is not None and rate == int(rate) else rate,
         "window_s": parse_duration(window),
         "hop_s": parse_duration(hop),
         "pooling": pooling,
@@ -170,14 +196,14 @@ def promise_of(pipeline: Pipeline) -> str:
 
 def _tell(pipeline: Pipeline, out: Path) -> None:
     from offkey.decisions import Fixed
+    from offkey.pipeline.story import length_in_all
 
     outcome = _outcome(pipeline, out)
-    minutes = outcome["duration_s"] / 60
     n_back = n_kept_back(pipeline)
     of = f"{outcome['n_recordings'] - n_back} of " if n_back else ""
     say(
-        f"{outcome['detector']} learned from {of}{outcome['n_recordings']} recordings ({minutes:.1f} min of normal "
-        "sound in all)."
+        f"{outcome['detector']} learned from {of}{outcome['n_recordings']} recordings ({length_in_all(pipeline)} "
+        "in all)."
     )
     for line in outcome["notes"]:
         say(line)
@@ -187,7 +213,7 @@ def _tell(pipeline: Pipeline, out: Path) -> None:
     if outcome["groups"]:
         say(f"{len(outcome['groups'])} groups have boundaries of their own: {', '.join(outcome['groups'][:5])}"
             + (", ..." if len(outcome["groups"]) > 5 else "."))  # fmt: skip
-    say("Strangest training recordings (listen to them; --drop-strangest N leaves them out):")
+    say("Strangest training recordings (check them; --drop-strangest N leaves them out):")
     for entry in outcome["strangest"]:
         say(f"  {entry['score']:10.4g}  {entry['source']}" + ("" if entry["is_held_out"] else "  (trained on)"))
     say(f"Wrote {out}. Next: offkey score RECORDINGS -m {out}")

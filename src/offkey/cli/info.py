@@ -28,7 +28,7 @@ def info(
 
     Example: offkey info pump.offkey
     """
-    from offkey.pipeline.story import calibration_story
+    from offkey.pipeline.story import calibration_story, length_in_all
 
     pipeline = load_pipeline(model, detector)
     document = _describe(pipeline)
@@ -42,10 +42,9 @@ def info(
         say(f"encoder     {document['encoder']['name']}, sha256 {document['encoder']['sha256']}")
     say(f"signal      {document['rate']} Hz, {document['n_channels']} channel(s)")
     say(f"window      {document['window_s']:.3f} s, every {document['hop_s']:.3f} s")
-    minutes = provenance["duration_s"] / 60
     n_back = n_kept_back(pipeline)
     n_learned, more = provenance["n_recordings"] - n_back, f" ({n_back} more kept back)" if n_back else ""
-    say(f"trained on  {n_learned} recordings{more}, {minutes:.1f} min in all; seed {provenance['seed']}")
+    say(f"trained on  {n_learned} recordings{more}, {length_in_all(pipeline)} in all; seed {provenance['seed']}")
     say(f"made        {provenance['created']} by offkey {provenance['offkey']}, Python {provenance['python']}")
     say(f"samples     sha256 {provenance['samples_sha256']}")
     budgets = [each.budget.sentence for each in pipeline.boundaries_.values() if each.budget]
@@ -68,9 +67,11 @@ def _describe(pipeline: Pipeline) -> dict[str, Any]:
         "features": repr(pipeline.features_),
         "encoder": None if encoder is None else {"name": encoder.name, "sha256": encoder.sha256},
         "rate": pipeline.rate_,
-        "n_channels": pipeline.n_channels_,
+        "n_channels": len(pipeline.channels_),
+        "channels": list(pipeline.channels_),
+        "units": list(pipeline.units_),
         "window_s": pipeline.window_duration_s,
-        "hop_s": pipeline.grid_.hop * pipeline.features_.hop_length / pipeline.rate_,
+        "hop_s": pipeline.grid_.hop * pipeline.features_.hop_samples / pipeline.rate_,
         "boundaries": {group or "all": _describe_boundaries(each) for group, each in pipeline.boundaries_.items()},
         "events": asdict(pipeline.boundaries_[""].rules),
         "calibration_recordings": dict(Counter(each.origin for each in pipeline.evidence_)),

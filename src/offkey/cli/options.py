@@ -197,7 +197,7 @@ def parse_group(settings: list[str] | None, pipeline: Pipeline) -> dict[str, str
 
 
 def given_recordings(paths: list[Path], columns: Sequence[str] = ()) -> Any:
-    """Return what was named on the command line: a recordings table if it is one CSV, else files and folders.
+    """Return what was named on the command line: a recordings table if it is a CSV of paths, else files and folders.
 
     Where columns are asked for, one folder is read as a table too: by its layout, as for ``offkey evaluate``.
 
@@ -213,7 +213,9 @@ def given_recordings(paths: list[Path], columns: Sequence[str] = ()) -> Any:
             return read_labelled(paths[0])
         except InputError:  # no layout that is known: nothing tells the columns
             return paths
-    if not any(path.suffix.lower() == ".csv" for path in paths):
+    from offkey.signals import is_recordings_table
+
+    if not any(map(is_recordings_table, paths)):
         return paths
     if len(paths) > 1:
         raise InputError("A table and other recordings were given. Give one table, or files and folders.")

@@ -10,6 +10,7 @@ import typer
 from offkey.cli.console import note, print_json, progress, say
 from offkey.cli.detectors import load_pipeline
 from offkey.cli.options import parse_group
+from offkey.cli.signals import BEARING, make_shaft
 
 __all__ = ["report"]
 
@@ -31,6 +32,10 @@ def report(
     group: Annotated[
         list[str] | None, typer.Option(help="Whose boundaries decide, where the bundle has groups: section=id_00.")
     ] = None,
+    shaft_hz: Annotated[
+        float | None, typer.Option(help="Revolutions per second of the machine's shaft: its lines are named.", min=1e-6)
+    ] = None,
+    bearing: Annotated[list[str] | None, BEARING] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
     detector: Annotated[str | None, typer.Option(help="Your own class, if the bundle needs it: file.py:Class.")] = None,
 ) -> None:
@@ -44,8 +49,9 @@ def report(
     recordings = read_given(paths)
     with progress():
         batch = write_report(
-            pipeline, recordings, out, group=parse_group(group, pipeline), top=top, audio_mb=audio_mb, title=title
-        )
+            pipeline, recordings, out, group=parse_group(group, pipeline), top=top, audio_mb=audio_mb, title=title,
+            shaft=make_shaft(shaft_hz, bearing or []),
+        )  # fmt: skip
     n_anomalies = sum(decision.is_anomaly for decision in batch.decisions)
     size_mb = out.stat().st_size / 1e6
     if as_json:

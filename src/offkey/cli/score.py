@@ -21,7 +21,7 @@ __all__ = ["score"]
 
 
 def score(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings: files, folders or one CSV table.")],
+    paths: Annotated[list[Path], typer.Argument(help="Recordings: files, folders or one CSV table of paths.")],
     model: Annotated[Path, typer.Option("--model", "-m", help="The bundle that offkey fit wrote.")],
     windows: Annotated[bool, typer.Option("--windows", help="Show each window, not only each recording.")] = False,
     events: Annotated[bool, typer.Option("--events", help="Show each event, not only each recording.")] = False,
@@ -89,13 +89,14 @@ def _score(
     from offkey.progress import track
 
     recordings = given_recordings(paths, () if group else pipeline.group_by)
-    n_recordings = len(list_recordings(recordings))
+    listed = list_recordings(recordings, pipeline.reading_)
+    given = recordings if hasattr(recordings, "columns") else listed
     decisions: list[Decision] = []
     failures: list[Failure] = []
     if show:
         say(f"{'decision':8}  {'score':>10}  {'p-value':>8}  recording")
     with progress():
-        for result in track(pipeline.score(recordings, group), "scoring", n_recordings):
+        for result in track(pipeline.score(given, group), "scoring", len(listed)):
             if isinstance(result, Failure):
                 failures.append(result)
                 note(f"not scored: {result}")

@@ -25,7 +25,7 @@ class Running:
     """A machine while it runs: ``shaft_hz`` turns or strokes each second, ``n_samples`` at ``rate`` hertz."""
 
     shaft_hz: float
-    rate: int
+    rate: float
     n_samples: int
     rng: np.random.Generator
 

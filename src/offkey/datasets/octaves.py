@@ -23,7 +23,7 @@ ROLL_OFF = 0.1
 """Part of a band's lower edge over which `limit_to_band` fades in and out, inside the band."""
 
 
-def octave_bands(rate: int) -> list[int]:
+def octave_bands(rate: float) -> list[int]:
     """Return the nominal centre frequencies in hertz, from 63 up, of the octave bands that lie below half the rate.
 
     Examples
@@ -67,7 +67,7 @@ def band_name(band_hz: float) -> str:
     return f"{band_hz / 1000:g} kHz" if band_hz >= 1000 else f"{band_hz:g} Hz"
 
 
-def band_power(samples: ArrayLike, rate: int, band_hz: int) -> NDArray[np.float64]:
+def band_power(samples: ArrayLike, rate: float, band_hz: int) -> NDArray[np.float64]:
     """Return the mean power within an octave band, in the samples' unit squared; shape (..., n_samples) to (...).
 
     By the cosine transform (DCT-II) of the signal faded in and out over a twentieth of its length, so that a strong hum
@@ -89,7 +89,7 @@ def band_power(samples: ArrayLike, rate: int, band_hz: int) -> NDArray[np.float6
     return np.asarray(np.square(spectrum).sum(axis=-1) / np.square(fade).sum())
 
 
-def limit_to_band(samples: ArrayLike, rate: int, band_hz: int) -> NDArray[np.float64]:
+def limit_to_band(samples: ArrayLike, rate: float, band_hz: int) -> NDArray[np.float64]:
     """Return what of a signal (..., n_samples) lies within an octave band, faded towards the edges from inside.
 
     Examples
@@ -107,7 +107,7 @@ def limit_to_band(samples: ArrayLike, rate: int, band_hz: int) -> NDArray[np.flo
     return np.asarray(idct(limited, norm="ortho"))
 
 
-def _weights(n_samples: int, rate: int, band_hz: int) -> tuple[slice, NDArray[np.float64]]:
+def _weights(n_samples: int, rate: float, band_hz: int) -> tuple[slice, NDArray[np.float64]]:
     """Return which DCT-II coefficients lie within a band, and their weights.
 
     The k-th coefficient is that of a cosine of ``k rate / (2 n_samples)`` hertz.

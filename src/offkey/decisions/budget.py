@@ -94,7 +94,7 @@ class Timeline:
 
     window: int
     hop: int
-    rate: int
+    rate: float
 
     def hours(self, n_windows: int) -> float:
         """Return the hours that ``n_windows`` windows stand for, each for a hop."""

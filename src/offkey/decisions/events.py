@@ -154,7 +154,7 @@ class EventFinder:
     """
 
     def __init__(
-        self, on: float, off: float, rate: int, rules: EventRules, peaks: NDArray[np.float64] | None = None
+        self, on: float, off: float, rate: float, rules: EventRules, peaks: NDArray[np.float64] | None = None
     ) -> None:
         self._on, self._off, self._rate, self._peaks = on, off, rate, peaks
         self._min_duration = round(rules.min_duration_s * rate)

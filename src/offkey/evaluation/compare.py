@@ -17,7 +17,7 @@ from offkey.evaluation.comparison import Comparison, MachineTrials, conclude
 from offkey.evaluation.journal import Journal
 from offkey.evaluation.splits import SESSION, Row, Split, cross_validated, given_split, is_split, sessions_on_both_sides
 from offkey.evaluation.trials import Rules, Trial, run_trials
-from offkey.features import Feature, LogMel
+from offkey.features import Feature
 from offkey.pipeline import Failure
 from offkey.pipeline.gather import gather, shared
 from offkey.pipeline.sources import known_columns
@@ -97,7 +97,7 @@ def compare(
     rows, n_unlabelled = _rows(table)
     split = _splitter(rows, folds, seeds)
     known = known_columns(table)
-    read = partial(gather, feature=features or LogMel(), rate=rate, window_s=window_s, hop_s=hop_s, known=known)
+    read = partial(gather, feature=features, rate=rate, window_s=window_s, hop_s=hop_s, known=known)
     journal = Journal(resume)
     tested: list[MachineTrials] = []
     failures: list[Failure] = []
@@ -115,7 +115,7 @@ def compare(
             noted.setdefault(note, []).append(machine)
         with gathered, shared(gathered) as frames:
             by_path = {row["path"]: row for row in own}
-            heard = [by_path[name] for name in frames.names]
+            heard = [by_path[path] for path in frames.paths]
             try:
                 splits = split(heard)
             except InputError as error:
@@ -129,7 +129,7 @@ def compare(
         raise InputError(_nothing(unusable, failures))
     settings = {
         "detectors": {name: repr(detector) for name, detector in named.items()},
-        "features": repr(features or LogMel()),
+        "features": "by the recordings" if features is None else repr(features),
         "rate": rate,
         "window_s": window_s,
         "hop_s": hop_s,

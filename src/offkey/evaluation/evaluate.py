@@ -123,12 +123,11 @@ def evaluate(pipeline: Pipeline, table: Any) -> Report:
     failures: list[Failure] = []
     records = rows.to_dict("records")
     for record in track(records, "scoring", len(records)):
-        try:
-            clips.append(
-                _clip(record, pipeline.decide(record["path"], {name: record.get(name) for name in pipeline.group_by}))
-            )
-        except ReadError as error:
-            failures.append(Failure(error.source, error.reason))
+        for decision in pipeline.score(record["path"], {name: record.get(name) for name in pipeline.group_by}):
+            if isinstance(decision, Failure):
+                failures.append(decision)
+            else:
+                clips.append(_clip(record, decision))
     if not clips:
         raise InputError(f"None of the {len(failures)} labelled recordings could be scored. The first: {failures[0]}")
     return Report(figures_by_group(clips), clips, failures, n_unlabelled)
@@ -175,7 +174,7 @@ def figures_by_group(clips: list[dict[str, Any]]) -> list[Figures]:
 
 def _clip(record: dict[Any, Any], decision: Decision) -> dict[str, Any]:
     plain = {str(key): None if value != value else value for key, value in record.items()}
-    plain["label"], plain["path"] = int(record["label"]), str(record["path"])
+    plain["label"], plain["path"] = int(record["label"]), decision.source
     return plain | {
         "score": decision.score,
         "p_value": decision.p_value,
@@ -191,7 +190,7 @@ def n_fitted_on(pipeline: Pipeline, recordings: Iterable[Recording]) -> int:
     n_fitted_on = 0
     for recording in recordings:
         with contextlib.suppress(ReadError):
-            n_fitted_on += digest_of(open_source(recording), pipeline.rate_) in fitted_on
+            n_fitted_on += digest_of(open_source(recording, pipeline.reading_), pipeline.rate_) in fitted_on
     return n_fitted_on
 
 

@@ -21,7 +21,7 @@ from offkey.pipeline import POOLED, Decision, Failure, Pipeline
 from offkey.pipeline.sources import Recording, list_normal, list_recordings, open_source
 from offkey.progress import task, track
 from offkey.recordings import check_table
-from offkey.signals import Clip
+from offkey.signals import Clip, Reading
 
 __all__ = ["SensitivityReport", "sensitivity"]
 
@@ -159,7 +159,7 @@ def sensitivity(
     if n_clips < FEWEST_CLIPS:
         raise InputError(f"n_clips={n_clips} was given. It must be at least {FEWEST_CLIPS}.")
     decide = partial(pipeline.decide, group=group)
-    clips, alarms, failures, notes = _usable(pipeline, decide, _listed(recordings), n_clips, seed)
+    clips, alarms, failures, notes = _usable(pipeline, decide, _listed(recordings, pipeline.reading_), n_clips, seed)
     if len(pipeline.boundaries_) > 1 and not group:
         notes.append("Groups have boundaries of their own; that of all together decides here. Name a group.")
     first_caught: dict[Cell, list[int]] = {cell: [] for cell in cells}
@@ -226,13 +226,13 @@ def _ladder(fault: str, given: Sequence[float] | None) -> tuple[float, ...]:
     return ladder
 
 
-def _listed(recordings: Any) -> list[Recording]:
+def _listed(recordings: Any, reading: Reading) -> list[Recording]:
     if hasattr(recordings, "columns"):
         recordings = check_table(recordings)
         if "split" in recordings.columns:
             recordings = recordings[recordings["split"] != "train"]
-        return list_normal(recordings)
-    return list_recordings(recordings)
+        return list_normal(recordings, reading)
+    return list_recordings(recordings, reading)
 
 
 def _usable(
@@ -276,7 +276,7 @@ def _first_unit(pipeline: Pipeline, recording: Recording) -> Clip:
     """Read as much of a recording's start as the clips had that the threshold was calibrated on."""
     grid, unit = pipeline.grid_, pipeline.boundaries_[POOLED].clips.unit_windows
     n_wanted = pipeline.features_.n_samples((unit - 1) * grid.hop + grid.n_frames)
-    source = open_source(recording)
+    source = open_source(recording, pipeline.reading_)
     blocks, n_read = [], 0
     for block in source.blocks(pipeline.rate_):
         blocks.append(block)

@@ -181,7 +181,7 @@ def _key(gathered: Gathered, trial: Trial, rules: Rules) -> str:
         {
             "version": __version__,
             "detector": [kind.__qualname__, repr(trial.detector.get_params()), _source_digest(kind)],
-            "feature": [repr(feature), feature.fitted_state["rate_"], asdict(gathered.grid), gathered.n_channels],
+            "feature": [repr(feature), feature.fitted_state["rate_"], asdict(gathered.grid), len(gathered.channels)],
             "rules": asdict(rules),
             "seed": trial.split.seed,
             "train": [[gathered.digests[i], _known(gathered, i)] for i in trial.split.train],

@@ -2,5 +2,16 @@
 
 from offkey.explain.describing import Peculiarity
 from offkey.explain.explanation import BandProfile, Explanation, explain
+from offkey.explain.values import BrokenRelation, OddValue, ValueProfile
+from offkey.explain.wording import Wording
 
-__all__ = ["BandProfile", "Explanation", "Peculiarity", "explain"]
+__all__ = [
+    "BandProfile",
+    "BrokenRelation",
+    "Explanation",
+    "OddValue",
+    "Peculiarity",
+    "ValueProfile",
+    "Wording",
+    "explain",
+]

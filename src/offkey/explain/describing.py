@@ -9,11 +9,14 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from offkey.explain.wording import Spans, Wording
 from offkey.features import Feature
 from offkey.profile import Deviation
+from offkey.rotation import Line, Shaft
 from offkey.signals import Clip
+from offkey.signals.findings import channel_label
 
-__all__ = ["LOWEST_HZ", "Describer", "Peculiarity", "distinct", "frequency", "frequency_range"]
+__all__ = ["Describer", "Peculiarity", "distinct"]
 
 Array = NDArray[np.float64]
 
@@ -22,16 +25,12 @@ SMOOTHED_S, LONGEST_SMOOTHED_S, GAP_S = 0.2, 3.0, 0.3
 FLUCTUATION_DB = 22.0
 """Four times the standard deviation of the level of a line of noise (5.6 dB): over so many frames and bands is smoothed
 that what is told of stands out of that."""
-THROUGHOUT = 0.85
-"""Part of the time from which on something is there throughout."""
 LEAST_DB = 1.0
 """Smaller changes are not told of."""
 TONE_BANDS, TONE_WIDTH, TONE_SAMPLES = 4, 0.003, 16_384
 """A tone has half of the power of so few bands within so much of its frequency, in spectra of so many samples."""
-HISS_HZ, LOWEST_HZ, TO_TOP = 2000.0, 20.0, 0.97
-EVERYTHING = "at all frequencies"
-NARROW, BROAD = 1.15, 4.0
-"""Up to which and from which ratio of its edges a run of bands is called so."""
+LINE_BANDS = 2
+"""A line of an envelope's spectrum is in so few bands."""
 AGAINST = {
     "normal": "normal",
     "rest": "the rest of the recording",
@@ -49,9 +48,9 @@ class Peculiarity:
     sentence : str
         What was measured: kind, place, change and time.
     kind : str
-        ``"tone"``, ``"hiss"``, ``"noise"``, ``"bursts"`` or ``"softer"``.
+        ``"tone"``, ``"hiss"``, ``"noise"``, ``"bursts"``, ``"modulation"`` (of an envelope) or ``"softer"``.
     channel : int
-        Which channel.
+        Which channel of the frames.
     low_hz, high_hz : float
         Edges of the bands.
     spans_s : tuple of (float, float)
@@ -62,6 +61,8 @@ class Peculiarity:
         How significant: nine in ten normal recordings, of the length of those learned from, have none above 1.
     against : str
         ``"normal"``, or ``"rest"`` of the recording, or ``"spectrum"``: as of a `Deviation`.
+    line : Line, optional
+        Of the machine, where its shaft is known and one is clearly meant.
     """
 
     sentence: str
@@ -73,6 +74,7 @@ class Peculiarity:
     change_db: float
     strength: float
     against: str
+    line: Line | None = None
 
 
 @final
@@ -94,6 +96,10 @@ class Describer:
         Whether the clip begins where the recording does, and ends where it does.
     feature : Feature
         The front end, which knows what channels of the signal it hears.
+    wording : Wording
+        How frequencies and times are told.
+    shaft : Shaft, optional
+        That lines are named by; by order, if frequencies are orders.
     """
 
     excess: Array
@@ -103,6 +109,8 @@ class Describer:
     start_s: float
     is_whole: tuple[bool, bool]
     feature: Feature
+    wording: Wording
+    shaft: Shaft | None = None
 
     def describe(self, found: Deviation) -> Peculiarity:
         """Return what is to be said of a deviation."""
@@ -112,22 +120,53 @@ class Describer:
         active, change = self._when(found, bands)
         low, high = self._edges(bands)
         spans = self._spans(active)
-        when, is_bursts = self._when_in_words(spans)
+        stop_s = self.start_s + self.clip.duration_s
+        when, is_bursts = self.wording.when(spans, self.start_s, stop_s, self.is_whole)
         tone = None
-        if change > 0 and bands.stop - bands.start <= TONE_BANDS:
+        if change > 0 and bands.stop - bands.start <= TONE_BANDS and self.feature.spectrum_of == "signal":
             tone = self._tone(found.channel, low, high, spans)
             if tone:
                 change = float(self._over_reference(found)[active, bands].mean(axis=0).max())
-        kind = "softer" if change < 0 else "tone" if tone else "bursts" if is_bursts else self._kind(low, high)
-        place = frequency(tone) + " tone" if tone else self._place(kind, low, high)
+        line = self._line(found, bands, active, tone) if change > 0 else None
+        kind = "tone" if tone else "bursts" if is_bursts else self._steady_kind(low, high)
+        kind = "softer" if change < 0 else kind
         reference = AGAINST[found.against]
         level = f"{change:+.0f} dB over {reference}" if change > 0 else f"{-change:.0f} dB below {reference}"
-        own = self.feature.signal_channel(found.channel)
-        channel = f"channel {own}: " if self.clip.n_channels > 1 else ""
-        sentence = f"{channel}{place}, {level}, {when}"
+        unit = "" if self.wording.by_angle else " Hz"
+        name = f" ({line}{unit})" if line else ""
+        sentence = f"{self._where(found, bands, active, kind, tone)}, {level}, {when}{name}"
         return Peculiarity(
-            sentence, kind, found.channel, low, high, spans, change, found.strength, found.against
+            sentence, kind, found.channel, low, high, spans, change, found.strength, found.against, line
         )  # fmt: skip
+
+    def _where(self, found: Deviation, bands: slice, active: NDArray[np.bool_], kind: str, tone: float | None) -> str:
+        """Say in which channel and at what frequencies something is."""
+        own, (low, high) = self.feature.signal_channel(found.channel), self._edges(bands)
+        parts = [channel_label(own, self.clip.channels)] if self.clip.n_channels > 1 else []
+        place = self.wording.tone(tone) if tone else self.wording.place(kind, low, high)
+        if self.feature.spectrum_of == "envelope":
+            parts.append(f"envelope{_passed(self.feature)}")
+            if bands.stop - bands.start <= LINE_BANDS:
+                middle = self._strongest_band(found, bands, active)
+                place = self.wording.single((middle[0] + middle[1]) / 2)
+        return f"{', '.join(parts)}: {place}" if parts else place
+
+    def _line(self, found: Deviation, bands: slice, active: NDArray[np.bool_], tone: float | None) -> Line | None:
+        """Return the line of the machine that a tone, or what is in few bands, is of."""
+        if self.shaft is None:
+            return None
+        if tone:
+            return self.shaft.name(tone, tone)
+        if self.feature.spectrum_of == "envelope" and bands.stop - bands.start <= LINE_BANDS:
+            return self.shaft.name(*self._strongest_band(found, bands, active))
+        return self.shaft.name(*self._edges(bands))
+
+    def _strongest_band(self, found: Deviation, bands: slice, active: NDArray[np.bool_]) -> tuple[float, float]:
+        strongest = bands.start + int(self._over_reference(found)[active, bands].mean(axis=0).argmax())
+        return self._edges(slice(strongest, strongest + 1))
+
+    def _steady_kind(self, low: float, high: float) -> str:
+        return "modulation" if self.feature.spectrum_of == "envelope" else self.wording.kind(low, high)
 
     def _over_reference(self, found: Deviation) -> Array:
         """Return levels (n_frames, n_bands) over what a deviation is held against."""
@@ -178,7 +217,7 @@ class Describer:
     def _edges(self, bands: slice) -> tuple[float, float]:
         return float(self.edges_hz[bands.start]), float(self.edges_hz[bands.stop])
 
-    def _spans(self, active: NDArray[np.bool_]) -> tuple[tuple[float, float], ...]:
+    def _spans(self, active: NDArray[np.bool_]) -> Spans:
         """Return when frames are active, in seconds; what a short gap parts is one."""
         edges = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(np.int8)))
         half = self._frame_s / 2
@@ -187,19 +226,19 @@ class Describer:
         for first, stop in zip(edges[::2], edges[1::2], strict=True):
             start = ends[0] if first == 0 else float(self.times[first] - half)
             end = ends[1] if stop == len(active) else float(self.times[stop - 1] + half)
-            if spans and start - spans[-1][1] <= GAP_S:
+            if spans and start - spans[-1][1] <= max(GAP_S, self._frame_s):
                 spans[-1] = spans[-1][0], end
             else:
                 spans.append((start, end))
         return tuple(spans)
 
-    def _tone(self, channel: int, low: float, high: float, spans: tuple[tuple[float, float], ...]) -> float | None:
+    def _tone(self, channel: int, low: float, high: float, spans: Spans) -> float | None:
         """Return the frequency of a line that has most of the power in its bands, or None."""
         signal = self.clip.samples[self.feature.signal_channel(channel)]
         rate, longest = self.clip.rate, max(spans, key=lambda span: span[1] - span[0])
         part = signal[round((longest[0] - self.start_s) * rate) : round((longest[1] - self.start_s) * rate)]
         n_fft = min(TONE_SAMPLES, len(part))
-        if n_fft < 2 * rate / max(low, 1.0):
+        if low <= 0 or n_fft < 2 * rate / low:
             return None
         from scipy.fft import rfft, rfftfreq
 
@@ -211,59 +250,19 @@ class Describer:
         near = inside[np.abs(inside - peak) <= max(2, TONE_WIDTH * peak)]
         return float(hz[peak]) if power[near].sum() > power[inside].sum() / 2 and len(near) < len(inside) else None
 
-    def _when_in_words(self, spans: tuple[tuple[float, float], ...]) -> tuple[str, bool]:
-        """Say when something is there, and whether that is in bursts; only of what was looked at."""
-        start_s, stop_s = self.start_s, self.start_s + self.clip.duration_s
-        covered = sum(stop - start for start, stop in spans)
-        if covered >= THROUGHOUT * (stop_s - start_s):
-            return ("throughout" if all(self.is_whole) else f"throughout {start_s:.0f} to {stop_s:.0f} s"), False
-        first, last = spans[0][0], spans[-1][1]
-        if len(spans) > 1:
-            return f"{len(spans)} times between {first:.1f} and {last:.1f} s", True
-        if last >= stop_s - 1e-9 and self.is_whole[1]:
-            return f"since {first:.1f} s", False
-        return (f"until {last:.1f} s" if first <= 0 else f"from {first:.1f} to {last:.1f} s"), False
 
-    def _kind(self, low: float, high: float) -> str:
-        return "hiss" if low >= HISS_HZ and high >= 1.6 * low else "noise"
-
-    def _place(self, kind: str, low: float, high: float) -> str:
-        top = self.clip.rate / 2
-        where = frequency_range(low, high, top)
-        if where == EVERYTHING:
-            return "everything"
-        is_broad = high > BROAD * max(low, LOWEST_HZ) or (kind == "hiss" and high >= TO_TOP * top)
-        return f"{'broadband ' if is_broad else ''}{'sound' if kind == 'softer' else kind} {where}"
-
-
-def frequency_range(low: float, high: float, top: float) -> str:
-    """Write a range of frequencies; ``top`` is half the rate. All in hertz.
-
-    Examples
-    --------
-    >>> frequency_range(5000, 8000, 8000), frequency_range(700, 1400, 8000), frequency_range(1980, 2020, 8000)
-    ('above 5 kHz', '700 Hz to 1.4 kHz', 'around 2 kHz')
-    """
-    to_top, from_bottom = high >= TO_TOP * top, low < LOWEST_HZ
-    if to_top and from_bottom:
-        return EVERYTHING
-    if high < NARROW * low:
-        return f"around {frequency((low + high) / 2)}"
-    if to_top:
-        return f"above {frequency(low)}"
-    return f"below {frequency(high)}" if from_bottom else f"{frequency(low)} to {frequency(high)}"
-
-
-def frequency(hz: float) -> str:
-    """Write a frequency with two digits.
-
-    Examples
-    --------
-    >>> frequency(3130), frequency(440), frequency(52.1), frequency(120_000)
-    ('3.1 kHz', '440 Hz', '52 Hz', '120 kHz')
-    """
-    value, unit = (hz / 1000, "kHz") if hz >= 995 else (hz, "Hz")
-    return f"{float(f'{value:.2g}'):g} {unit}"
+def _passed(feature: Feature) -> str:
+    """Say which part of the signal an envelope is of."""
+    state = feature.fitted_state
+    if "pass_line_" not in state:
+        return ""
+    line_hz = state["rate_"] / feature.frame_samples
+    low, high = (state["pass_line_"] + each for each in (0, len(state["pass_gain_"]) - 1))
+    ends = [f"{float(f'{each * line_hz:.2g}'):g}" for each in (low, high)]
+    if low * line_hz >= 995:
+        ends = [f"{float(f'{each * line_hz / 1000:.2g}'):g}" for each in (low, high)]
+        return f" of {'-'.join(ends)} kHz"
+    return f" of {'-'.join(ends)} Hz"
 
 
 def distinct(described: Iterable[Peculiarity]) -> tuple[Peculiarity, ...]:

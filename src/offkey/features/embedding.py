@@ -95,7 +95,7 @@ class Embedding(Feature):
 
     center = False
 
-    def fit(self, rate: int) -> Self:
+    def fit(self, rate: float) -> Self:
         """Read the encoder and try it; signals must have the rate, in hertz, that it was made for.
 
         Raises
@@ -126,20 +126,18 @@ class Embedding(Feature):
         return self
 
     def _check(self, front_end: Feature) -> None:
-        n_frames, hop = front_end.n_frames(self.n_fft), front_end.hop_length
+        n_frames, hop = front_end.n_frames(self.n_fft), front_end.hop_samples
         if front_end.center:
             raise InputError("The front end of an Embedding has center=True. Patches are not padded: set it to False.")
         if n_frames < 1 or front_end.n_samples(n_frames) != self.n_fft:
             raise InputError(
                 f"A patch of n_fft={self.n_fft} samples is not what whole frames span. "
-                f"Give {front_end.n_fft} + n * {hop}, such as {front_end.n_samples(max(1, n_frames))}."
+                f"Give {front_end.frame_samples} + n * {hop}, such as {front_end.n_samples(max(1, n_frames))}."
             )
         if self.hop_length % hop:
             raise InputError(f"hop_length={self.hop_length} is no multiple of the front end's hop. Give n * {hop}.")
 
-    def transform(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Turn samples (n_channels, n_samples) into embeddings (n_patches, n_bands, n_channels); never pads."""
-        self._require_fitted()
+    def _transform(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         n_patches = max(0, 1 + (samples.shape[1] - self.n_fft) // self.hop_length)
         embeddings = np.empty((n_patches, self.n_bands_, len(samples)), np.float32)
         if not n_patches:
@@ -147,7 +145,7 @@ class Embedding(Feature):
         whole, step, size = samples.T, self.hop_length, self.n_fft
         if self.front_end_ is not None:
             whole = self.front_end_.transform(samples)
-            step, size = step // self.front_end_.hop_length, self.front_end_.n_frames(size)
+            step, size = step // self.front_end_.hop_samples, self.front_end_.n_frames(size)
         scale, offset = np.float32(self.input_scale), np.float32(self.input_offset)
         for i in range(n_patches):
             patch = whole[i * step : i * step + size] * scale + offset

@@ -11,8 +11,8 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.errors import InputError, ShapeError
-from offkey.features.base import Feature
+from offkey.errors import InputError
+from offkey.features.base import Feature, are_channels
 
 __all__ = ["LogMel", "hz_to_mel", "mel_filter_bank", "mel_to_hz"]
 
@@ -137,7 +137,7 @@ class LogMel(Feature):
         self.triangles = triangles
         self.top_db = top_db
 
-    def fit(self, rate: int) -> Self:
+    def fit(self, rate: float) -> Self:
         """Make the window and the filter bank for this rate, in hertz.
 
         Raises
@@ -170,7 +170,7 @@ class LogMel(Feature):
             )
         return self
 
-    def _check(self, rate: int) -> None:
+    def _check(self, rate: float) -> None:
         win_length = self.n_fft if self.win_length is None else self.win_length
         fmax = rate / 2 if self.fmax is None else self.fmax
         wrong = {
@@ -185,8 +185,7 @@ class LogMel(Feature):
             f"power={self.power}: above 0": not self.power > 0,
             f"eps={self.eps}: above 1e-37": not self.eps > 1e-37,
             f"floor={self.floor!r}: 'max' or 'add'": self.floor not in FLOORS,
-            f"channels={self.channels!r}: None or some numbers from 0, each once,": self.channels is not None
-            and not _are_channels(self.channels),
+            f"channels={self.channels!r}: None or some numbers from 0, each once,": not are_channels(self.channels),
             f"triangles={self.triangles!r}: 'hz' or 'mel'": self.triangles not in ("hz", "mel"),
             f"norm={self.norm!r}: 'slaney' or None": self.norm not in ("slaney", None),
             f"top_db={self.top_db}: None or above 0": self.top_db is not None and not self.top_db > 0,
@@ -195,24 +194,7 @@ class LogMel(Feature):
             if broken:
                 raise InputError(f"LogMel was given {rule} is needed. Change that parameter.")
 
-    def transform(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Turn samples (n_channels, n_samples) into decibels (n_frames, n_mels, n_channels); never pads.
-
-        With ``channels`` the frames have as many channels as are named there.
-
-        Raises
-        ------
-        ShapeError
-            If one of ``channels`` is not there.
-        """
-        self._require_fitted()
-        if self.channels is not None:
-            if max(self.channels) >= len(samples):
-                raise ShapeError(
-                    f"A signal of {len(samples)} channel(s) was given to LogMel(channels={tuple(self.channels)}). "
-                    "Channels are counted from 0; name others."
-                )
-            samples = samples[list(self.channels)]
+    def _transform(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         n_frames = max(0, 1 + (samples.shape[1] - self.n_fft) // self.hop_length)
         decibels = np.empty((n_frames, self.n_mels, len(samples)), np.float32)
         if n_frames:
@@ -309,7 +291,7 @@ class LogMel(Feature):
 
 
 def mel_filter_bank(
-    rate: int,
+    rate: float,
     n_fft: int,
     n_mels: int,
     fmin: float,
@@ -364,10 +346,6 @@ def mel_to_hz(mel: NDArray[np.float64], htk: bool = False) -> NDArray[np.float64
     if htk:
         return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
     return np.where(mel >= _BREAK_MEL, _BREAK_HZ * np.exp(_LOG_STEP * (mel - _BREAK_MEL)), _LINEAR_HZ * mel)
-
-
-def _are_channels(channels: Sequence[int]) -> bool:
-    return 0 < len(set(channels)) == len(channels) and all(isinstance(each, int) and each >= 0 for each in channels)
 
 
 def _padded_window(name: str, win_length: int, n_fft: int) -> NDArray[np.float64]:

@@ -168,7 +168,7 @@ class Boundaries:
     budget: BudgetFit | None = None
     is_chosen: bool = False
 
-    def finder(self, rate: int) -> EventFinder:
+    def finder(self, rate: float) -> EventFinder:
         """Return what finds events in windows of a signal of ``rate`` hertz."""
         on = float(self.windows.threshold.fitted_state["threshold_"])
         return EventFinder(on, self.rules.off(on, self.median), rate, self.rules, self.peaks)
@@ -186,7 +186,7 @@ class Boundaries:
 
 def timeline_of(feature: Feature, grid: WindowGrid) -> Timeline:
     """Return where the windows of a fitted front end lie, in samples."""
-    return Timeline(feature.n_samples(grid.n_frames), grid.hop * feature.hop_length, int(feature.fitted_state["rate_"]))
+    return Timeline(feature.n_samples(grid.n_frames), grid.hop * feature.hop_samples, feature.fitted_state["rate_"])
 
 
 def make_boundaries(

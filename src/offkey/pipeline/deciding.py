@@ -18,7 +18,7 @@ def make_decision(
     source: Source,
     heard: Heard,
     boundaries: Boundaries,
-    rate: int,
+    rate: float,
     group: str,
 ) -> Decision:
     """Decide about a recording by its windows (at ``rate`` hertz), and the boundaries of its group."""

@@ -89,7 +89,7 @@ class Decision:
     threshold: float
     is_anomaly: bool
     duration_s: float
-    source_rate: int
+    source_rate: float
     is_short: bool
     group: str
     segments: tuple[ScoredSegment, ...]

@@ -10,15 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self, final
+from typing import Self, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offkey.errors import InputError, ReadError
-from offkey.features import Feature, Framer
-from offkey.pipeline.sources import Failure, Recording, Source, survey
+from offkey.features import Feature, Framer, LogMel, Raw, Spectrum
+from offkey.pipeline.held_out import FEWEST_RECORDINGS
+from offkey.pipeline.sources import SOUND, Failure, Recording, Source, misfit, survey
 from offkey.progress import track
+from offkey.signals import Reading
 from offkey.signals.health import Health, HealthMeter
 from offkey.windows import FrameStore, WindowGrid
 
@@ -26,8 +28,13 @@ __all__ = ["Gathered", "StoredFrames", "digest_of", "gather", "shared", "too_sho
 
 logger = logging.getLogger(__name__)
 
-LONGEST_WINDOW_S = 10.0
-SHORTEST_WINDOW_S = 1.0
+Value = TypeVar("Value")
+
+USUAL_WINDOW_S = (1.0, 10.0)
+WINDOWS_OF_FEW = 10
+"""Windows that each of few recordings is to hold."""
+LOWEST_RATE_OF_SOUND, LOWEST_RATE_OF_SPECTRA = 2000, 10
+"""In hertz: below them the front end that is chosen is another."""
 
 
 @final
@@ -44,16 +51,20 @@ class StoredFrames:
 class Gathered:
     """Frames of all usable recordings, and what was chosen on the way.
 
-    ``names``, ``digests`` (of samples, shortened), ``healths`` and ``store.recordings`` go together; ``digest`` is a
-    SHA-256 over all samples; ``known`` is what a table says of recordings, by column and name. The store is closed at
-    the end of a ``with`` block.
+    ``names``, ``paths`` (the files they are in), ``digests`` (of samples, shortened), ``healths`` and
+    ``store.recordings`` go together; ``digest`` is a SHA-256 over all samples; ``known`` is what a table says of
+    recordings, by column and path; ``reading`` is how sensor files were read. The store is closed at the end of a
+    ``with`` block.
     """
 
     feature: Feature
     grid: WindowGrid
-    n_channels: int
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
+    reading: Reading
     store: FrameStore | StoredFrames
     names: list[str]
+    paths: list[str]
     digests: list[str]
     healths: list[Health]
     failures: list[Failure]
@@ -75,6 +86,7 @@ class Gathered:
             self,
             store=StoredFrames(self.store.frames, [self.store.recordings[i] for i in indices]),
             names=[self.names[i] for i in indices],
+            paths=[self.paths[i] for i in indices],
             digests=digests,
             healths=[self.healths[i] for i in indices],
             digest=hashlib.sha256("".join(digests).encode()).hexdigest(),
@@ -83,41 +95,54 @@ class Gathered:
 
 def gather(
     recordings: Sequence[Recording],
-    feature: Feature,
-    rate: int | None,
+    feature: Feature | None,
+    rate: float | None,
     window_s: float | None,
     hop_s: float | None,
     known: Mapping[str, Mapping[str, str]] | None = None,
+    reading: Reading | None = None,
 ) -> Gathered:
-    """Read recordings into a frame store; ``known`` is what a table says of them, by column and name.
+    """Read recordings into a frame store.
+
+    ``feature`` is chosen by what they are if none is given, ``known`` is what a table says of them, by column and path,
+    and ``reading`` says how sensor files are read.
 
     Raises
     ------
     InputError
         If no recording is usable, or parameters do not fit.
     """
-    sources, failures = survey(recordings)
-    notes: list[str] = []
+    reading = reading or Reading()
+    sources, failures = survey(recordings, reading)
     if not sources:
         raise InputError(_nothing_usable(failures))
-    if rate is not None and rate < 1:
-        raise InputError(f"A rate of {rate} Hz was given. It must be at least 1.")
-    rate = rate or feature.rate or _commonest(source.rate for source in sources)
-    n_channels = _commonest(source.n_channels for source in sources)
-    sources, odd = _with_channels(sources, n_channels)
-    failures += odd
+    if rate is not None and not 0 < rate < math.inf:
+        raise InputError(f"A rate of {rate} Hz was given. It must be above zero.")
+    channels, units = _usual_channels(sources)
+    reasons = [misfit(source, channels, units, "the other recordings have") for source in sources]
+    failures += [Failure(each.name, reason) for each, reason in zip(sources, reasons, strict=True) if reason]
+    sources = [source for source, reason in zip(sources, reasons, strict=True) if not reason]
+    rate = rate or (feature.rate if feature else None) or _commonest(source.rate for source in sources)
+    notes = list(dict.fromkeys(note for source in sources for note in source.notes))
+    if feature is None:
+        feature = usual_feature(units, rate)
+        if not isinstance(feature, LogMel):
+            notes.append(f"The front end is {feature!r}, by the rate of {rate:g} Hz (set the features to change that).")
     n_resampled = sum(source.rate != rate for source in sources)
     if n_resampled:
-        notes.append(f"{n_resampled} of {len(sources)} recordings have another rate and are resampled to {rate} Hz.")
+        notes.append(f"{n_resampled} of {len(sources)} recordings have another rate and are resampled to {rate:g} Hz.")
     feature = feature.unfitted().fit(rate)
     grid = choose_grid(feature, rate, window_s, hop_s, [source.n_samples_at(rate) for source in sources], notes)
-    shape = feature.frame_shape(n_channels)
+    shape = feature.frame_shape(len(channels))
     expected_frames = sum(feature.n_frames(source.n_samples_at(rate)) for source in sources)
     store = FrameStore(*shape, expected_bytes=4 * expected_frames * math.prod(shape))
     try:
-        names, digests, healths, digest = _fill(store, sources, feature, grid, rate, failures)
-        if not names:
+        read, digests, healths, digest = _fill(store, sources, feature, grid, rate, failures)
+        if not read:
             raise InputError(_nothing_usable(failures))
+        if feature.is_scaled:
+            feature.learn_scale(store.frames)
+            store.rewrite(feature.scaled)
     except BaseException:
         store.close()
         raise
@@ -125,7 +150,17 @@ def gather(
         logger.warning("left out: %s", failure)
     for note in notes:
         logger.info(note)
-    return Gathered(feature, grid, n_channels, store, names, digests, healths, failures, notes, digest, known or {})
+    return Gathered(
+        feature, grid, channels, units, reading, store, [source.name for source in read],
+        [source.path for source in read], digests, healths, failures, notes, digest, known or {},
+    )  # fmt: skip
+
+
+def usual_feature(units: Sequence[str], rate: float) -> Feature:
+    """Return the front end that is chosen for signals of these units and rate, in hertz, where none is given."""
+    if set(units) == {SOUND} and rate >= LOWEST_RATE_OF_SOUND:
+        return LogMel()
+    return Spectrum() if rate >= LOWEST_RATE_OF_SPECTRA else Raw()
 
 
 @contextmanager
@@ -142,13 +177,13 @@ def shared(gathered: Gathered) -> Iterator[Gathered]:
 
 
 def _fill(
-    store: FrameStore, sources: list[Source], feature: Feature, grid: WindowGrid, rate: int, failures: list[Failure]
-) -> tuple[list[str], list[str], list[Health], str]:
-    """Write all recordings to the store; return names, digests and health of those that could be read.
+    store: FrameStore, sources: list[Source], feature: Feature, grid: WindowGrid, rate: float, failures: list[Failure]
+) -> tuple[list[Source], list[str], list[Health], str]:
+    """Write all recordings to the store; return those that could be read, with their digests and health.
 
     The last is a digest of all.
     """
-    names: list[str] = []
+    read: list[Source] = []
     digests: list[str] = []
     healths: list[Health] = []
     seen: dict[bytes, str] = {}
@@ -160,11 +195,11 @@ def _fill(
         except ReadError as error:
             failures.append(Failure(error.source, error.reason))
         else:
-            names.append(source.name)
+            read.append(source)
             digests.append(shortened(reader.digest))
             healths.append(reader.meter.health())
             digest.update(reader.digest.digest())
-    return names, digests, healths, digest.hexdigest()
+    return read, digests, healths, digest.hexdigest()
 
 
 class _Reader:
@@ -173,7 +208,7 @@ class _Reader:
     ``seen`` maps digests to names: a second copy of a recording would be on both sides of the split, and is refused.
     """
 
-    def __init__(self, source: Source, feature: Feature, grid: WindowGrid, rate: int, seen: dict[bytes, str]) -> None:
+    def __init__(self, source: Source, feature: Feature, grid: WindowGrid, rate: float, seen: dict[bytes, str]) -> None:
         self._source, self._feature, self._grid, self._rate = source, feature, grid, rate
         self._seen = seen
         self.n_samples = 0
@@ -195,7 +230,7 @@ class _Reader:
         self._seen[digest] = self._source.name
 
 
-def digest_of(source: Source, rate: int) -> str:
+def digest_of(source: Source, rate: float) -> str:
     """Return the beginning of the SHA-256 of a recording's samples at a rate: the same samples give the same.
 
     Raises
@@ -226,13 +261,15 @@ def too_short(n_samples: int, feature: Feature, grid: WindowGrid) -> str:
 
 def choose_grid(
     feature: Feature,
-    rate: int,
+    rate: float,
     window_s: float | None,
     hop_s: float | None,
     lengths: Sequence[int],
     notes: list[str],
 ) -> WindowGrid:
-    """Return the window grid in whole frames; where no length is given, the shortest recording's (1 to 10 s).
+    """Return the window grid in whole frames; where no length is given, the shortest recording's, as far as is usual.
+
+    Of few recordings it is a part of that, so that they can be cut into blocks.
 
     An infinite length is the commonest of the recordings, the shortest of those that are as common.
 
@@ -242,7 +279,9 @@ def choose_grid(
         If the window is shorter than a frame, or the hop longer than the window.
     """
     if window_s is None:
-        n_samples = min(int(LONGEST_WINDOW_S * rate), max(min(lengths), int(SHORTEST_WINDOW_S * rate)))
+        shortest, longest = (round(seconds * rate) for seconds in _usual_window_s(feature, rate))
+        usual = min(lengths) if len(lengths) >= FEWEST_RECORDINGS else min(lengths) // WINDOWS_OF_FEW
+        n_samples = min(longest, max(usual, shortest))
     elif window_s == math.inf:
         counts = Counter(feature.n_frames(length) for length in lengths)
         common = min(counts, key=lambda n_frames: (-counts[n_frames], n_frames))
@@ -252,35 +291,39 @@ def choose_grid(
     n_frames = feature.n_frames(n_samples)
     if n_frames < 1:
         raise InputError(
-            f"A window of {n_samples / rate:g} s is shorter than one frame ({feature.n_fft / rate:g} s at {rate} Hz). "
-            "Use a longer window or a smaller n_fft."
+            f"A window of {n_samples / rate:g} s is shorter than one frame ({feature.frame_samples / rate:g} s at "
+            f"{rate:g} Hz). Use a longer window or a smaller n_fft."
         )
     if hop_s is not None and round(hop_s * rate) > n_samples:
         raise InputError(
             f"A hop of {hop_s:g} s was given for windows of {n_samples / rate:g} s, which would leave sound unheard. "
             "Use a hop of at most the window's length."
         )
-    hop = n_frames // 2 if hop_s is None else round(hop_s * rate / feature.hop_length)
+    hop = n_frames // 2 if hop_s is None else round(hop_s * rate / feature.hop_samples)
     hop = min(max(1, hop), n_frames)
     if window_s in (None, math.inf):
         notes.append(
-            f"Windows of {n_samples / rate:g} s, every {hop * feature.hop_length / rate:.3g} s "
+            f"Windows of {n_samples / rate:g} s, every {hop * feature.hop_samples / rate:.3g} s "
             "(set the window to change that)."
         )
     return WindowGrid(n_frames, hop)
 
 
-def _with_channels(sources: list[Source], n_channels: int) -> tuple[list[Source], list[Failure]]:
-    fitting = [source for source in sources if source.n_channels == n_channels]
-    odd = [
-        Failure(source.name, f"has {source.n_channels} channels, the other recordings have {n_channels}.")
-        for source in sources
-        if source.n_channels != n_channels
-    ]
-    return fitting, odd
+def _usual_window_s(feature: Feature, rate: float) -> tuple[float, float]:
+    """Return the seconds of the shortest and the longest window that is chosen."""
+    if feature.usual_frames is None:
+        return USUAL_WINDOW_S
+    few, many = (feature.n_samples(n_frames) / rate for n_frames in feature.usual_frames)
+    return min(USUAL_WINDOW_S[0], few), max(USUAL_WINDOW_S[1], many)
 
 
-def _commonest(values: Iterator[int]) -> int:
+def _usual_channels(sources: Sequence[Source]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names and the units of the channels that most recordings have."""
+    n_channels = _commonest(source.n_channels for source in sources)
+    return _commonest((source.channels, source.units) for source in sources if source.n_channels == n_channels)
+
+
+def _commonest(values: Iterator[Value]) -> Value:
     return Counter(values).most_common(1)[0][0]
 
 

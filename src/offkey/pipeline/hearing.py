@@ -36,10 +36,11 @@ def hear(source: Source, stream: Stream, feature: Feature, grid: WindowGrid, nor
     ReadError
         If it is damaged, or shorter than a window.
     """
-    rate = int(feature.fitted_state["rate_"])
+    rate = feature.fitted_state["rate_"]
     meter = HealthMeter(source.rate, source.n_channels, source.is_full_scale)
     windows = [window for block in source.blocks(rate, meter) for window in stream.take(block)]
     windows += stream.flush()
     if not windows:
         raise ReadError(source.name, too_short(round(stream.duration_s * rate), feature, grid))
-    return Heard(windows, stream.duration_s, normal.findings(meter.health(), stream.mean_frame, feature))
+    found = normal.findings(meter.health(), stream.mean_frame, feature, source.channels, source.units)
+    return Heard(windows, stream.duration_s, found)

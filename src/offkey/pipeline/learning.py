@@ -76,10 +76,10 @@ def learn(
             f"{FEWEST_RECORDINGS} are needed. Drop fewer."
         )
 
-    name_of = dict(zip(gathered.digests, map(same_name, gathered.names), strict=True))
+    path_of = dict(zip(gathered.digests, map(same_name, gathered.paths), strict=True))
     health_of = dict(zip(gathered.digests, gathered.healths, strict=True))
     known = gathered.known.items()
-    columns = {column: [values.get(name_of[each.digest], "") for each in evidence] for column, values in known}
+    columns = {column: [values.get(path_of[each.digest], "") for each in evidence] for column, values in known}
 
     def fit(kept: list[int]) -> tuple[list[int], Learned]:
         windows = WindowArray(gathered.store.frames, bounds, gathered.grid, columns).select(kept)
@@ -135,8 +135,8 @@ def _detector(given: Detector | str | None) -> Detector:
 def _recordings_or_blocks(gathered: Gathered, groups: Mapping[str, str]) -> tuple[Bounds, list[Evidence], list[str]]:
     bounds = list(gathered.store.recordings)
     whole = [
-        Evidence(name, np.empty(0), groups.get(same_name(name), POOLED), digest)
-        for name, digest in zip(gathered.names, gathered.digests, strict=True)
+        Evidence(name, np.empty(0), groups.get(same_name(path), POOLED), digest)
+        for name, path, digest in zip(gathered.names, gathered.paths, gathered.digests, strict=True)
     ]
     if len(bounds) >= FEWEST_RECORDINGS:
         return bounds, whole, list(gathered.notes)

@@ -15,7 +15,7 @@ from offkey import bundle
 from offkey.decisions import EventFinder, EventRules, Threshold
 from offkey.detectors import Detector
 from offkey.errors import BundleError, InputError, NotFittedError, ReadError
-from offkey.features import Feature, LogMel
+from offkey.features import Feature
 from offkey.parameters import Parameterized
 from offkey.pipeline import sources
 from offkey.pipeline.boundaries import Boundaries, Policy, make_boundaries, timeline_of
@@ -29,7 +29,7 @@ from offkey.pipeline.recalibrate import KnownRecordings
 from offkey.pipeline.saving import from_bundle, to_bundle
 from offkey.pipeline.sources import POOLED, Failure, Recording, Source
 from offkey.pipeline.stream import Stream
-from offkey.signals import Clip
+from offkey.signals import Reading
 
 __all__ = ["Pipeline", "load"]
 
@@ -45,8 +45,8 @@ class Pipeline(Parameterized):
     detector : Detector, optional
         What scores windows; `Ensemble` if not given, or "auto".
     features : Feature, optional
-        The front end; `LogMel` with its defaults if not given.
-    rate : int, optional
+        The front end; if not given, `LogMel` for sound, `Spectrum` for other signals, `Raw` for those below 10 Hz.
+    rate : float, optional
         Rate in hertz that everything is resampled to; if not given, the front end's own or else the commonest there is.
     window_s : float, optional
         Seconds of a window; 10 or the shortest training recording (at least 1) if not given, ``inf``: the commonest.
@@ -64,6 +64,8 @@ class Pipeline(Parameterized):
     group_by : sequence of str
         Columns of the recordings table, such as ``("machine", "section")``: groups with enough recordings get
         boundaries of their own.
+    reading : Reading, optional
+        How sensor files are read; those that state no rate have ``rate``.
     hold_out : str
         Where calibration scores come from: ``"folds"`` (the detector is refitted on all), ``"split"`` (recordings kept
         back, with an exact guarantee) or ``"auto"`` (folds for cheap detectors, a split for networks).
@@ -76,6 +78,8 @@ class Pipeline(Parameterized):
         As fitted.
     grid_ : WindowGrid
         Windows in frames.
+    channels_, units_, reading_ : tuple of str, tuple of str, Reading
+        Name and unit of each channel, and how sensor files are read.
     boundaries_ : dict of str to Boundaries
         Thresholds with the scores they rest on: under ``""`` of all together, and of each group that has its own.
     normal_ : NormalSound
@@ -108,7 +112,7 @@ class Pipeline(Parameterized):
         self,
         detector: Detector | Literal["auto"] | None = None,
         features: Feature | None = None,
-        rate: int | None = None,
+        rate: float | None = None,
         window_s: float | None = None,
         hop_s: float | None = None,
         pooling: str = "mean",
@@ -116,6 +120,7 @@ class Pipeline(Parameterized):
         budget: str | None = None,
         events: EventRules | None = None,
         group_by: Sequence[str] = (),
+        reading: Reading | None = None,
         hold_out: str = "auto",
         seed: int = 0,
     ) -> None:
@@ -129,6 +134,7 @@ class Pipeline(Parameterized):
         self.budget = budget
         self.events = events
         self.group_by = group_by
+        self.reading = reading
         self.hold_out = hold_out
         self.seed = seed
 
@@ -160,11 +166,11 @@ class Pipeline(Parameterized):
             raise InputError(f"drop_strangest={drop_strangest} was given. It must be at least 0.")
         if isinstance(recordings, Gathered):
             return self._learn(recordings, policy, {}, [], drop_strangest)
-        listed = sources.without(sources.list_normal(recordings), exclude)
+        reading = sources.reading_at(self.reading, self.rate)
+        listed = sources.without(sources.list_normal(recordings, reading), exclude)
         groups, notes = sources.name_groups(recordings, self.group_by)
         known = sources.known_columns(recordings)
-        gathered = gather(listed, self.features or LogMel(), self.rate, self.window_s, self.hop_s, known)
-        with gathered:
+        with gather(listed, self.features, self.rate, self.window_s, self.hop_s, known, reading) as gathered:
             return self._learn(gathered, policy, groups, notes, drop_strangest)
 
     def _learn(
@@ -177,7 +183,9 @@ class Pipeline(Parameterized):
             hold_out=self.hold_out, drop_strangest=drop_strangest, seed=self.seed,
         )  # fmt: skip
         boundaries, more = make_boundaries(learned.evidence, policy, timeline)
-        self.features_, self.grid_, self.n_channels_ = gathered.feature, gathered.grid, gathered.n_channels
+        self.features_, self.grid_ = gathered.feature, gathered.grid
+        self.channels_, self.units_ = gathered.channels, gathered.units
+        self.reading_ = sources.reading_of(gathered.reading, self.channels_, self.rate_)
         self.detector_, self.evidence_, self.training_ = learned.detector, learned.evidence, learned.training
         self.normal_ = learned.normal
         self.provenance_, self.failures_ = learned.provenance, gathered.failures
@@ -205,8 +213,8 @@ class Pipeline(Parameterized):
         Parameters
         ----------
         recordings, mark_normal : path, Clip, iterable of both, or recordings table
-            More normal sound, and false alarms that turned out to be normal. These are more extreme than recordings
-            taken at random, and count by their strangest part: there are fewer false alarms than stated.
+            More normal sound, and false alarms that turned out to be normal: these are more extreme than others, and
+            count by their strangest part, so that there are fewer false alarms than stated.
         group : dict of str to str, optional
             As for `decide`, of recordings whose group no table says: they count for it, and for all together.
         threshold, budget, events
@@ -231,7 +239,7 @@ class Pipeline(Parameterized):
         changed.events = events or self.events
         pooled = self.boundaries_[POOLED]
         policy = Policy.of(changed.get_params(), None if threshold or budget else pooled)
-        known = KnownRecordings(self.evidence_, self.training_, self.rate_, self.group_by, group)
+        known = KnownRecordings(self.evidence_, self.training_, self.rate_, self.group_by, group, self.reading_)
         added, failures = known.more(recordings, "added", self._score_windows)
         marked, failed = known.more(mark_normal, "marked", self._score_windows)
         failures += failed
@@ -256,7 +264,7 @@ class Pipeline(Parameterized):
         threshold : Threshold
             Fitted.
         chosen_on : str
-            What it was chosen on, for the provenance.
+            For the provenance.
         """
         self._require_fit()
         threshold.is_anomaly(0.0)
@@ -284,7 +292,7 @@ class Pipeline(Parameterized):
             If the pipeline was not fitted.
         """
         key, boundaries = self._boundaries_of(group)
-        source = sources.open_source(recording)
+        source = sources.open_source(recording, self.reading_)
         return make_decision(source, self._hear(source, boundaries), boundaries, self.rate_, key)
 
     def _boundaries_of(self, group: Mapping[str, Any] | str | None) -> tuple[str, Boundaries]:
@@ -294,12 +302,9 @@ class Pipeline(Parameterized):
         return key, self.boundaries_[key]
 
     def _hear(self, source: Source, boundaries: Boundaries) -> Heard:
-        if source.n_channels != self.n_channels_:
-            raise ReadError(
-                source.name, f"has {source.n_channels} channels, the pipeline was fitted on {self.n_channels_}."
-            )
-        if source.rate != self.rate_:
-            logger.info("%s: resampled from %d to %d Hz.", source.name, source.rate, self.rate_)
+        reason = sources.misfit(source, self.channels_, self.units_, "the pipeline was fitted on")
+        if reason:
+            raise ReadError(source.name, reason)
         return hear(source, self._stream(boundaries, self.rate_), self.features_, self.grid_, self.normal_)
 
     def _score_windows(self, source: Source) -> NDArray[np.float64]:
@@ -313,40 +318,40 @@ class Pipeline(Parameterized):
         recordings : path, Clip, iterable of both, or recordings table
             Folders are searched through; a table's columns say which group a recording is of.
         group : dict of str to str, optional
-            As for `decide`, of recordings that no table names.
+            As for `decide`, of those that no table names.
         """
         self._require_fit()
         groups, _ = sources.name_groups(recordings, self.group_by)
-        for recording in sources.list_recordings(recordings):
+        for recording in sources.list_recordings(recordings, self.reading_):
             try:
-                name = "" if isinstance(recording, Clip) else sources.same_name(recording)
-                yield self.decide(recording, groups.get(name, group))
+                yield self.decide(recording, groups.get(sources.name_of(recording), group))
             except ReadError as error:
                 yield Failure(error.source, error.reason)
 
-    def stream(self, rate: int | None = None, group: Mapping[str, Any] | None = None) -> Stream:
+    def stream(self, rate: float | None = None, group: Mapping[str, Any] | None = None) -> Stream:
         """Return the live core: ``push(block)`` gives the windows that became complete, ``flush()`` the last.
 
         Parameters
         ----------
-        rate : int, optional
+        rate : float, optional
             Rate of the blocks in hertz; the pipeline's if not given.
         group : dict of str to str, optional
             As for `decide`.
         """
         return self._stream(self._boundaries_of(group)[1], rate or self.rate_)
 
-    def _stream(self, boundaries: Boundaries, rate: int) -> Stream:
-        return Stream(self.features_, self.detector_, self.grid_, boundaries.windows, self.n_channels_, rate)
+    def _stream(self, boundaries: Boundaries, rate: float) -> Stream:
+        return Stream(self.features_, self.detector_, self.grid_, boundaries.windows, len(self.channels_), rate)
 
     def event_finder(self, group: Mapping[str, Any] | str | None = None) -> EventFinder:
         """Return what finds events, live as in files: ``push(window)`` each window that a stream gives."""
         return self._boundaries_of(group)[1].finder(self.rate_)
 
     @property
-    def rate_(self) -> int:
-        """The rate in hertz at which everything is heard."""
-        return int(self.features_.fitted_state["rate_"])
+    def rate_(self) -> float:
+        """Rate in hertz at which everything is heard."""
+        rate: float = self.features_.fitted_state["rate_"]
+        return rate
 
     @property
     def window_duration_s(self) -> float:
@@ -391,6 +396,4 @@ class Pipeline(Parameterized):
             raise NotFittedError("This Pipeline is not fitted yet. Call fit, or offkey.load a saved one.")
 
 
-def load(path: str | os.PathLike[str], *, detectors: Sequence[type[Detector]] = ()) -> Pipeline:
-    """Load a saved pipeline: see `Pipeline.load`."""
-    return Pipeline.load(path, detectors=detectors)
+load = Pipeline.load

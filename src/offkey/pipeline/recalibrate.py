@@ -15,7 +15,7 @@ from offkey.pipeline.decision import TrainingScore
 from offkey.pipeline.gather import digest_of
 from offkey.pipeline.sources import Failure, Source, group_key, list_normal, name_groups, open_source, same_name
 from offkey.progress import track
-from offkey.signals import Clip
+from offkey.signals import Clip, Reading
 
 __all__ = ["KnownRecordings"]
 
@@ -30,26 +30,30 @@ class KnownRecordings:
         Of the pipeline.
     training : sequence of TrainingScore
         Of the pipeline.
-    rate : int
+    rate : float
         The pipeline's, in hertz.
     group_by : sequence of str
         Columns of a recordings table.
     group : dict of str to str, optional
         Of recordings that no table names.
+    reading : Reading
+        How sensor files are read.
     """
 
     def __init__(
         self,
         evidence: Sequence[Evidence],
         training: Sequence[TrainingScore],
-        rate: int,
+        rate: float,
         group_by: Sequence[str],
         group: Mapping[str, Any] | None,
+        reading: Reading,
     ) -> None:
         self._n_ungrouped = 0
         self._trained_on = {each.digest for each in training if not each.is_held_out}
         self._counted = {each.digest: each.source for each in evidence}
         self._rate, self._group_by, self._group = rate, group_by, group_key(group, group_by)
+        self._reading = reading
 
     @property
     def notes(self) -> list[str]:
@@ -79,19 +83,19 @@ class KnownRecordings:
             recordings = list(recordings) if isinstance(recordings, Iterable) else recordings
             if recordings == []:
                 return [], []
-        listed, (groups, _) = list_normal(recordings), name_groups(recordings, self._group_by)
+        listed, (groups, _) = list_normal(recordings, self._reading), name_groups(recordings, self._group_by)
         found: list[Evidence] = []
         failures: list[Failure] = []
         for recording in track(listed, "calibrating", len(listed)):
             try:
-                source = open_source(recording)
+                source = open_source(recording, self._reading)
                 digest = self._new_digest(source)
                 scores = score_windows(source)
             except ReadError as error:
                 failures.append(Failure(error.source, error.reason))
                 continue
             self._counted[digest] = source.name
-            group = groups.get(same_name(source.name), self._group)
+            group = groups.get(same_name(source.path), self._group)
             self._n_ungrouped += not group
             found.append(Evidence(source.name, scores, group, digest, origin))
         return found, failures

@@ -21,6 +21,7 @@ from offkey.pipeline.decision import TrainingScore
 from offkey.pipeline.normal import NormalSound
 from offkey.pipeline.sources import POOLED, Failure
 from offkey.pipeline.state import Packer, Unpacker
+from offkey.signals import Reading
 from offkey.windows import WindowGrid, parse_pooling
 
 __all__ = ["from_bundle", "to_bundle"]
@@ -46,7 +47,9 @@ def to_bundle(params: Mapping[str, Any], state: Mapping[str, Any]) -> Bundle:
         "fit_notes": state["fit_notes_"],
         "training": [astuple(entry) for entry in state["training_"]],
         "failures": [astuple(failure) for failure in state["failures_"]],
-        "n_channels": state["n_channels_"],
+        "channels": list(state["channels_"]),
+        "units": list(state["units_"]),
+        "reading": packer.pack("reading", state["reading_"]),
         "grid": asdict(state["grid_"]),
         "params": {name: params[name] for name in PARAMS},
         "group_by": list(params["group_by"]),
@@ -89,6 +92,8 @@ def from_bundle(content: Bundle, own: Sequence[type[Detector]]) -> tuple[dict[st
 
 def _from_bundle(content: Bundle, own: Sequence[type[Detector]]) -> tuple[dict[str, Any], dict[str, Any]]:
     document = content.document
+    if "features" not in document:
+        raise BundleError("The file holds no pipeline. A drift reference is loaded with offkey.drift.load.")
     known = _types(detectors, Detector) | {kind.__name__: kind for kind in own}
     front_ends = _types(features, Feature)
     unpacker = Unpacker(content.arrays, content.blobs, known | front_ends)
@@ -96,18 +101,22 @@ def _from_bundle(content: Bundle, own: Sequence[type[Detector]]) -> tuple[dict[s
     detector = unpacker.unpack(document["detector"], known)
     boundaries = {str(group): _unpack_boundaries(unpacker, each) for group, each in document["boundaries"].items()}
     parse_pooling(document["params"]["pooling"])
+    reading = unpacker.unpack(document["reading"], {"Reading": Reading})
     params = {name: document["params"][name] for name in PARAMS} | {
         "detector": detector.unfitted(),
         "features": feature.unfitted(),
         "threshold": unpacker.unpack(document["threshold"], _types(decisions, Threshold)),
         "events": EventRules(**document["events"]),
         "group_by": tuple(str(column) for column in document["group_by"]),
+        "reading": reading,
     }
     state = {
         "features_": feature,
         "detector_": detector,
         "grid_": WindowGrid(**document["grid"]),
-        "n_channels_": int(document["n_channels"]),
+        "channels_": tuple(str(name) for name in document["channels"]),
+        "units_": tuple(str(unit) for unit in document["units"]),
+        "reading_": reading,
         "training_": [
             TrainingScore(str(source), float(score), bool(out), str(digest))
             for source, score, out, digest in document["training"]
@@ -138,18 +147,22 @@ def _try(state: Mapping[str, Any]) -> None:
         If a number is out of its range.
     """
     grid, feature = state["grid_"], state["features_"]
-    counts = (grid.n_frames, grid.hop, state["n_channels_"], feature.hop_length, feature.n_fft, feature.rate_)
+    n_channels, rate = len(state["channels_"]), feature.fitted_state["rate_"]
+    if not 0 < rate < math.inf or len(state["units_"]) != n_channels:
+        raise BundleError("The bundle holds numbers that make no sense. Use a fresh copy.")
+    state["reading_"].check()
+    counts = [grid.n_frames, grid.hop, n_channels, feature.hop_samples, feature.frame_samples]
     calibrations = [getattr(each, name) for each in state["boundaries_"].values() for name in CALIBRATIONS]
-    counts += tuple(each.unit_windows for each in calibrations) + tuple(len(each.scores) for each in state["evidence_"])
+    counts += [each.unit_windows for each in calibrations] + [len(each.scores) for each in state["evidence_"]]
     thresholds = [each.threshold.threshold_ for each in calibrations]
     n_samples = feature.n_samples(grid.n_frames)
-    if min(counts) < 1 or n_samples * state["n_channels_"] > LARGEST_WINDOW or not all(map(math.isfinite, thresholds)):
+    if min(counts) < 1 or n_samples * n_channels > LARGEST_WINDOW or not all(map(math.isfinite, thresholds)):
         raise BundleError("The bundle holds numbers that make no sense. Use a fresh copy.")
-    frames = feature.transform(np.zeros((state["n_channels_"], n_samples + 2 * feature.padding), np.float32))
+    frames = feature.transform(np.zeros((n_channels, n_samples + 2 * feature.padding), np.float32))
     scores = state["detector_"].anomaly_score(frames[None])
     for each in calibrations:
         each.is_anomaly(scores), each.p_value(scores)
-    state["normal_"].check(feature, state["n_channels_"])
+    state["normal_"].check(feature, n_channels)
     if POOLED not in state["boundaries_"]:
         raise BundleError("The bundle holds no boundaries of all recordings together. Use a fresh copy.")
 

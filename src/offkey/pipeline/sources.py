@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from offkey.errors import InputError, ReadError
 from offkey.recordings import check_table
-from offkey.signals import Clip, Resampler, SoundFile, find
+from offkey.signals import Clip, Piece, Reading, Resampler, SoundFile, find, find_pieces, is_sensor_file, pieces_of
 from offkey.signals.files import LENGTH_UNKNOWN
 from offkey.signals.health import HealthMeter
 
 __all__ = [
     "POOLED",
+    "SOUND",
     "Failure",
     "Recording",
     "Source",
@@ -26,15 +27,22 @@ __all__ = [
     "known_columns",
     "list_normal",
     "list_recordings",
+    "misfit",
     "name_groups",
+    "name_of",
     "open_source",
+    "reading_at",
+    "reading_of",
     "same_name",
     "survey",
     "without",
 ]
 
-Recording = str | os.PathLike[str] | Clip
-"""What one recording may be given as."""
+Recording = str | os.PathLike[str] | Clip | Piece | ReadError
+"""What one recording may be given as; what is listed of a sensor file that cannot be read is the error."""
+
+SOUND = "FS"
+"""The unit of sound files: full scale."""
 
 POOLED = ""
 """The group of recordings that have none, and of what decides about all together."""
@@ -58,20 +66,32 @@ class Failure:
 @final
 @dataclass(frozen=True)
 class Source:
-    """One recording that can be read; ``n_samples`` is what its header states."""
+    """One recording that can be read; ``n_samples`` is what its header states.
+
+    ``path`` is the file it is in, ``channels`` and ``units`` (one for each channel) say what was measured, ``notes``
+    what was done on reading, and ``content`` is what it was given as.
+    """
 
     name: str
-    rate: int
-    n_channels: int
+    path: str
+    rate: float
     n_samples: int
-    clip: Clip | None = None
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
+    content: Recording
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels."""
+        return len(self.channels)
 
     @property
     def is_full_scale(self) -> bool:
         """Whether samples end at -1 and 1."""
-        return self.clip is None or self.clip.unit == "FS"
+        return set(self.units) == {SOUND}
 
-    def blocks(self, rate: int, meter: HealthMeter | None = None) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, rate: float, meter: HealthMeter | None = None) -> Iterator[NDArray[np.float32]]:
         """Yield the samples (n_channels, n) at another rate, in hertz; a meter measures them as they were recorded.
 
         Raises
@@ -90,53 +110,107 @@ class Source:
         yield resampler.finish()
 
     def _own_blocks(self) -> Iterator[NDArray[np.float32]]:
-        if self.clip is not None:
-            yield self.clip.samples
-            return
-        with SoundFile(self.name) as file:
-            yield from file.blocks()
+        if isinstance(self.content, Clip):
+            yield self.content.samples
+        elif isinstance(self.content, Piece):
+            yield from self.content.blocks()
+        else:
+            with SoundFile(self.name) as file:
+                yield from file.blocks()
 
-    def n_samples_at(self, rate: int) -> int:
+    def n_samples_at(self, rate: float) -> int:
         """Return the number of samples at another rate."""
-        return self.n_samples * rate // self.rate
+        return self.n_samples if rate == self.rate else int(self.n_samples * rate // self.rate)
 
 
-def open_source(recording: Recording) -> Source:
-    """Look at a recording without reading it.
+def open_source(recording: Recording, reading: Reading | None = None) -> Source:
+    """Look at a recording without reading it; ``reading`` says how sensor files are read.
 
     Raises
     ------
     ReadError
-        If it is missing, empty or not a readable sound file.
+        If it is missing, empty, not readable, or a sensor file that holds several recordings.
     """
+    if isinstance(recording, ReadError):
+        raise recording
     if isinstance(recording, Clip):
         if recording.n_samples == 0:
             raise ReadError(recording.source, "holds no samples.")
-        return Source(recording.source, recording.rate, recording.n_channels, recording.n_samples, recording)
+        name, n_samples = recording.source, recording.n_samples
+        return Source(name, name, recording.rate, n_samples, tuple(recording.channels), recording.units, recording)
+    if isinstance(recording, Piece):
+        told = recording.rate, recording.n_samples, recording.channels, recording.units
+        return Source(recording.name, recording.path, *told, recording, recording.notes)
+    if is_sensor_file(recording):
+        return open_source(_only(pieces_of(recording, reading or Reading()), recording))
     name = os.fspath(recording)
     with SoundFile(name) as file:
-        if file.n_samples >= LENGTH_UNKNOWN:
+        n_samples = file.n_samples
+        if n_samples >= LENGTH_UNKNOWN:
             n_samples = sum(block.shape[1] for block in file.blocks())
-            return Source(name, file.rate, file.n_channels, n_samples)
-        if file.n_samples > LONGEST_COMPRESSION * Path(name).stat().st_size:
-            raise ReadError(name, f"states {file.n_samples} samples, more than a file of its size can hold.")
-        return Source(name, file.rate, file.n_channels, file.n_samples)
+        elif n_samples > LONGEST_COMPRESSION * Path(name).stat().st_size:
+            raise ReadError(name, f"states {n_samples} samples, more than a file of its size can hold.")
+        channels = tuple(str(channel) for channel in range(file.n_channels))
+        return Source(name, name, file.rate, n_samples, channels, (SOUND,) * file.n_channels, name)
 
 
-def survey(recordings: Sequence[Recording]) -> tuple[list[Source], list[Failure]]:
+def _only(pieces: Sequence[Piece], path: str | os.PathLike[str]) -> Piece:
+    if len(pieces) == 1:
+        return pieces[0]
+    raise ReadError(
+        path,
+        f"holds {len(pieces)} recordings, such as {pieces[1].name}. Decide about them one by one: score() does.",
+    )
+
+
+def reading_at(reading: Reading | None, rate: float | None) -> Reading:
+    """Return how sensor files are read, with a rate in hertz for those that state none."""
+    given = reading or Reading()
+    return given if given.rate or rate is None else given.unfitted().set_params(rate=rate)
+
+
+def reading_of(reading: Reading, channels: Sequence[str], rate: float) -> Reading:
+    """Return a reading of just these channels, by name and in this order, and at this rate in hertz where that fits."""
+    named = reading.channels or all(name.isdigit() for name in channels)
+    more: dict[str, Any] = {} if named else {"channels": tuple(channels)}
+    if reading.rate is None and reading.speed is None:
+        more["rate"] = rate
+    return reading.unfitted().set_params(**more)
+
+
+def misfit(source: Source, channels: Sequence[str], units: Sequence[str], others: str) -> str | None:
+    """Say why a recording does not go with others that have these channels and units; None if it does.
+
+    Names that are but numbers, and units that are not known, go with all.
+    """
+    n_channels = len(channels)
+    if source.n_channels != n_channels:
+        return f"has {source.n_channels} channels, {others} {n_channels}."
+    for own, usual, unit, usual_unit in zip(source.channels, channels, source.units, units, strict=True):
+        if own != usual and not own.isdigit() and not usual.isdigit():
+            return f"has the channels {', '.join(source.channels)}; {others} {', '.join(channels)}."
+        if unit and usual_unit and unit != usual_unit:
+            what = f"channel {own}" if own.isdigit() else own
+            return f"measures {what} in {unit}, {others} it in {usual_unit}: convert it, or state the unit."
+    return None
+
+
+def survey(recordings: Sequence[Recording], reading: Reading) -> tuple[list[Source], list[Failure]]:
     """Look at all recordings; those that cannot be read come back as failures."""
     sources: list[Source] = []
     failures: list[Failure] = []
     for recording in recordings:
         try:
-            sources.append(open_source(recording))
+            sources.append(open_source(recording, reading))
         except ReadError as error:
             failures.append(Failure(error.source, error.reason))
     return sources, failures
 
 
-def list_recordings(recordings: Any) -> list[Recording]:
+def list_recordings(recordings: Any, reading: Reading | None = None) -> list[Recording]:
     """List what was given: a path, a clip, a recordings table, or an iterable of paths and clips; each file once.
+
+    A sensor file becomes the recordings that it holds, if it can be read; ``reading`` says how.
 
     Raises
     ------
@@ -145,25 +219,35 @@ def list_recordings(recordings: Any) -> list[Recording]:
     """
     if hasattr(recordings, "columns"):
         recordings = list(check_table(recordings)["path"])
-    if isinstance(recordings, str | os.PathLike | Clip):
+    if isinstance(recordings, str | os.PathLike | Clip | Piece | ReadError):
         recordings = [recordings]
     if not isinstance(recordings, Iterable):
         raise InputError(f"{recordings!r} was given as recordings. Give a folder, files, clips or a recordings table.")
     listed: list[Recording] = []
-    seen: set[str] = set()
+    files: dict[str, str | os.PathLike[str]] = {}
     for recording in recordings:
-        for item in [recording] if isinstance(recording, Clip) else find(recording):
-            name = "" if isinstance(item, Clip) else os.path.realpath(item)
-            if name not in seen:
-                listed.append(item)
-            if name:
-                seen.add(name)
+        if isinstance(recording, Clip | Piece | ReadError):
+            listed.append(recording)
+            continue
+        for path in find(recording):
+            if os.path.realpath(path) not in files:
+                files[os.path.realpath(path)] = path
+                listed.append(path)
     if not listed:
         raise InputError("No recordings were given. Give a folder, files, clips or a recordings table.")
-    return listed
+    return _with_pieces(listed, reading or Reading())
 
 
-def list_normal(recordings: Any) -> list[Recording]:
+def _with_pieces(listed: Sequence[Recording], reading: Reading) -> list[Recording]:
+    """Put behind all others the recordings that sensor files hold, and errors of what in them cannot be read."""
+    files = [path for path in listed if isinstance(path, str | os.PathLike) and is_sensor_file(path)]
+    if not files:
+        return list(listed)
+    pieces, errors = find_pieces(files, reading)
+    return [*(each for each in listed if each not in files), *pieces, *errors]
+
+
+def list_normal(recordings: Any, reading: Reading | None = None) -> list[Recording]:
     """List what is to be fitted on: of a recordings table the rows of split ``train`` (if any), less those of label 1.
 
     Raises
@@ -178,7 +262,7 @@ def list_normal(recordings: Any) -> list[Recording]:
         recordings = recordings[~(recordings["label"] == 1).fillna(False)]
         if len(recordings) == 0:
             raise InputError("The table holds no normal recordings to fit on. Give rows with label 0 or without label.")
-    return list_recordings(recordings)
+    return list_recordings(recordings, reading)
 
 
 def group_key(group: Mapping[str, Any] | str | None, columns: Sequence[str]) -> str:
@@ -211,6 +295,15 @@ def _plain(value: Any) -> Any:
 def same_name(path: str | os.PathLike[str]) -> str:
     """Return a path as recordings are listed by: without needless dots and slashes."""
     return str(Path(path))
+
+
+def name_of(recording: Recording) -> str:
+    """Return the file of a recording by its `same_name`; of a clip nothing."""
+    if isinstance(recording, Clip):
+        return ""
+    if isinstance(recording, ReadError):
+        return same_name(recording.source)
+    return same_name(recording.path if isinstance(recording, Piece) else recording)
 
 
 def name_groups(recordings: Any, columns: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -272,10 +365,8 @@ def without(recordings: list[Recording], exclude: Iterable[str | os.PathLike[str
         If one of the names is not among the recordings.
     """
     unwanted = {os.path.realpath(path): path for path in exclude}
-    files = {os.path.realpath(item): item for item in recordings if isinstance(item, str | os.PathLike)}
+    files = [os.path.realpath(name) if (name := name_of(item)) else "" for item in recordings]
     for real, path in unwanted.items():
         if real not in files:
             raise InputError(f"{path} was to be excluded, but is not among the recordings. Check the name.")
-    return [
-        item for item in recordings if not isinstance(item, str | os.PathLike) or os.path.realpath(item) not in unwanted
-    ]
+    return [item for item, real in zip(recordings, files, strict=True) if real not in unwanted]

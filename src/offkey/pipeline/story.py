@@ -11,7 +11,7 @@ from offkey.pipeline.boundaries import Boundaries
 from offkey.pipeline.pipeline import Pipeline
 from offkey.pipeline.sources import POOLED
 
-__all__ = ["calibration_story", "describe_calibration"]
+__all__ = ["calibration_story", "describe_calibration", "length_in_all"]
 
 NO_PROMISE = (
     "for sound unlike these recordings: other loads, seasons, rooms or microphones; and none about which faults are "
@@ -57,6 +57,12 @@ def describe_calibration(calibration: Calibration) -> dict[str, Any]:
         "unit_windows": calibration.unit_windows,
         "n_recordings": calibration.n_recordings,
     }
+
+
+def length_in_all(pipeline: Pipeline) -> str:
+    """Return how much normal signal a pipeline was fitted on: minutes, or revolutions where it hears by angle."""
+    length = pipeline.provenance_["duration_s"]
+    return f"{length:.0f} revolutions" if pipeline.reading_.speed is not None else f"{length / 60:.1f} min"
 
 
 def _of_group(pipeline: Pipeline, group: str, boundaries: Boundaries) -> list[tuple[str, str]]:

@@ -40,14 +40,14 @@ class Stream:
         grid: WindowGrid,
         calibration: Calibration,
         n_channels: int,
-        rate: int,
+        rate: float,
     ) -> None:
         self._feature = feature
         self._detector = detector
         self._grid = grid
         self._calibration = calibration
         self._n_channels = n_channels
-        self._rate: int = feature.fitted_state["rate_"]
+        self._rate: float = feature.fitted_state["rate_"]
         self._resampler = Resampler(rate, self._rate, n_channels)
         self._framer = Framer(feature, n_channels)
         self._held = np.empty((0, *feature.frame_shape(n_channels)), np.float32)

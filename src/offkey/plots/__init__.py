@@ -7,7 +7,7 @@ that take ``figure`` need a whole, empty one.
 from offkey.plots.base import BLUE, GREEN, ORANGE
 from offkey.plots.boundary import plot_decision_curve, save_decision_curve
 from offkey.plots.calibration import plot_calibration
-from offkey.plots.clips import plot_log_mel, plot_waveform
+from offkey.plots.clips import plot_log_mel, plot_spectrogram, plot_waveform
 from offkey.plots.curves import plot_det, plot_roc
 from offkey.plots.detectors import plot_areas, plot_comparison, save_detector_comparison
 from offkey.plots.explanation import plot_explanation, plot_profile
@@ -31,6 +31,7 @@ __all__ = [
     "plot_roc",
     "plot_scores",
     "plot_sensitivity",
+    "plot_spectrogram",
     "plot_timeline",
     "plot_training",
     "plot_waveform",

@@ -1,4 +1,4 @@
-"""Pictures of clips: the waveform and the log-mel spectrogram."""
+"""Pictures of clips: the waveform and the spectrogram."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from offkey.errors import InputError, MissingExtraError
 from offkey.features import LogMel, frames_of
 from offkey.features.logmel import hz_to_mel, mel_to_hz
 from offkey.pipeline import Pipeline
-from offkey.plots.base import BLUE, axes_or_current, clean
+from offkey.plots.base import BLUE, axes_or_current, clean, make_logarithmic
 from offkey.signals import Clip
 
-__all__ = ["plot_log_mel", "plot_waveform"]
+__all__ = ["is_linear", "plot_log_mel", "plot_spectrogram", "plot_waveform"]
 
 MOST_COLUMNS = 2000
 """Pieces of a long waveform that are drawn as the range from their lowest to their highest sample."""
+
+LINEAR = 0.35
+"""Part of their range that the lower half of bands takes up, from which on it is drawn linear."""
 
 OCTAVES_HZ = (0, 500, 1000, 2000, 4000, 8000, 16000, 32000, 64000)
 
@@ -26,13 +29,14 @@ OCTAVES_HZ = (0, 500, 1000, 2000, 4000, 8000, 16000, 32000, 64000)
 def plot_waveform(clip: Clip, ax: Any = None) -> Any:
     """Draw the samples of all channels over time.
 
-    Several channels are drawn in lanes of one height, the first on top. A long clip is drawn as the range from the
-    lowest to the highest sample in each of 2,000 pieces, so that no peak is lost.
+    Several channels are drawn in lanes of one height, the first on top: those of sound on one scale, those of other
+    sensors each on its own. A long clip is drawn as the range from the lowest to the highest sample in each of 2,000
+    pieces, so that no peak is lost.
 
     Parameters
     ----------
     clip : Clip
-        Its ``unit`` stands on the y axis; ``"FS"`` is full scale.
+        Its units stand on the y axis; ``"FS"`` is full scale.
     ax : matplotlib Axes, optional
         pyplot's current ones if not given.
 
@@ -47,6 +51,8 @@ def plot_waveform(clip: Clip, ax: Any = None) -> Any:
     """
     ax = axes_or_current(ax)
     times, samples = _outline(clip)
+    if clip.n_channels > 1 and clip.unit != "FS":
+        return _in_lanes(clip, times, samples, ax)
     limit = _round_up(float(np.abs(samples).max(initial=0)))
     bases = -2 * limit * np.arange(clip.n_channels)
     for base, channel in zip(bases, samples, strict=True):
@@ -118,11 +124,110 @@ def plot_log_mel(
         low, high = low if vmin is None else vmin, high if vmax is None else vmax
         _specshow(levels, feature, ax, vmin=low, vmax=max(high, low + 1e-3))
     else:
-        _say(ax, f"shorter than a frame ({feature.n_fft} samples)")
+        _say(ax, f"shorter than a frame ({feature.frame_samples} samples)")
     _scale_to_mel(feature, clip.rate, ax)
     _show_duration(clip, ax)
     ax.set(xlabel="time in s", ylabel="frequency in Hz")
     return ax
+
+
+def plot_spectrogram(
+    pipeline: Pipeline,
+    clip: Clip,
+    ax: Any = None,
+    *,
+    channel: int = 0,
+    vmin: float | None = None,
+    vmax: float | None = None,
+) -> Any:
+    """Draw the spectrogram of a clip as the pipeline hears it: of `Spectrum`, `Envelope`, or as `plot_log_mel`.
+
+    The y axis is linear where bands are equally wide in hertz, and logarithmic else. For a colour bar, the mesh is
+    ``ax.collections[-1]``.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Fitted, with a front end that has bands in hertz.
+    clip : Clip
+        At the pipeline's rate.
+    ax : matplotlib Axes, optional
+        pyplot's current ones if not given.
+    channel : int
+        Of those that the front end hears.
+    vmin, vmax : float, optional
+        Levels in dB that the colours end at; if not given, 1 % of the clip's values are fainter and 0.1 % louder.
+
+    Returns
+    -------
+    matplotlib Axes
+        Without a mesh if the clip is shorter than a frame.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed, or librosa for a `LogMel`.
+    InputError
+        If the front end has no bands in hertz, or there is no such channel.
+    ShapeError
+        If the clip has another rate than the pipeline.
+    """
+    feature = pipeline.features_
+    if isinstance(feature, LogMel):
+        return plot_log_mel(pipeline, clip, ax, channel=channel, vmin=vmin, vmax=vmax)
+    edges = feature.fitted_state.get("band_edges_hz_")
+    if edges is None:
+        raise InputError(f"{type(feature).__name__} has no bands in hertz to draw. Draw the waveform.")
+    frames = frames_of(feature, clip)
+    if not 0 <= channel < frames.shape[2]:
+        raise InputError(f"Channel {channel} was given, and {frames.shape[2]} are heard. Count them from 0.")
+    ax = axes_or_current(ax)
+    levels = frames[:, :, channel].T
+    if levels.size:
+        low, high = (float(level) for level in np.quantile(levels, [0.01, 0.999]))
+        low, high = low if vmin is None else vmin, high if vmax is None else vmax
+        times = (feature.frame_samples / 2 + feature.hop_samples * (np.arange(len(frames) + 1) - 0.5)) / clip.rate
+        ax.pcolormesh(times, edges, levels, cmap="magma", vmin=low, vmax=max(high, low + 1e-3), rasterized=True)
+    else:
+        _say(ax, f"shorter than a frame ({feature.frame_samples} samples)")
+    if not is_linear(edges):
+        lowest = float(edges[0]) or float(edges[1]) / 2
+        make_logarithmic(ax, lowest, float(edges[-1]), "y")
+        ax.set_ylim(lowest, edges[-1])
+    _show_duration(clip, ax)
+    of = "" if feature.spectrum_of == "signal" else f" of the {feature.spectrum_of}"
+    ax.set(xlabel="time in s", ylabel=f"frequency{of} in Hz")
+    return ax
+
+
+def is_linear(edges: NDArray[np.float64]) -> bool:
+    """Say whether bands with these edges (n_bands + 1,) are about equally wide: half of them take up half the range."""
+    return bool(edges[len(edges) // 2] - edges[0] > LINEAR * (edges[-1] - edges[0]))
+
+
+def _in_lanes(clip: Clip, times: NDArray[np.float64], samples: NDArray[np.float64], ax: Any) -> Any:
+    """Draw each channel on its own scale, from its lowest to its highest sample, which stand beside it."""
+    if clip.n_samples == 0:
+        samples = np.zeros((clip.n_channels, 1))
+    low, high = samples.min(axis=1), samples.max(axis=1)
+    half = np.where(high > low, (high - low) / 2, 1.0)
+    bases = -2.2 * np.arange(clip.n_channels)
+    scaled = (samples - ((low + high) / 2)[:, None]) / half[:, None]
+    for base, channel in zip(bases, scaled[:, : len(times)], strict=True):
+        ax.plot(times, base + channel, "-" if clip.n_samples > 1 else "o", color=BLUE, lw=0.7)
+    ax.hlines(bases[1:] + 1.1, 0, clip.duration_s or 1, color="0.8", lw=0.7)
+    rows = zip(clip.channels, clip.units, low, high, strict=True)
+    labels = [f"{name}\n{_short(a)} to {_short(b)} {unit}".rstrip() for name, unit, a, b in rows]
+    ax.set(xlabel="time in s", yticks=bases, yticklabels=labels, ylim=(bases[-1] - 1.1, 1.1))
+    _show_duration(clip, ax)
+    if clip.n_samples == 0:
+        _say(ax, "no samples")
+    clean(ax)
+    return ax
+
+
+def _short(value: float) -> str:
+    return f"{float(f'{value:.3g}') + 0.0:g}"
 
 
 def _outline(clip: Clip) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -152,7 +257,7 @@ def _specshow(levels: NDArray[np.float32], feature: LogMel, ax: Any, *, vmin: fl
     except ImportError as error:
         raise MissingExtraError("librosa", "plots", "Drawing a spectrogram") from error
     n_frames, rate = levels.shape[1], feature.rate_
-    middles = feature.n_fft / 2 - feature.padding + feature.hop_length * (np.arange(n_frames + 1) - 0.5)
+    middles = feature.frame_samples / 2 - feature.padding + feature.hop_samples * (np.arange(n_frames + 1) - 0.5)
     specshow(
         levels, x_coords=middles / rate, y_coords=feature.band_edges_hz_, ax=ax, cmap="magma", vmin=vmin, vmax=vmax
     )
@@ -160,7 +265,7 @@ def _specshow(levels: NDArray[np.float32], feature: LogMel, ax: Any, *, vmin: fl
     ax.xaxis.set_major_formatter(ScalarFormatter())
 
 
-def _scale_to_mel(feature: LogMel, rate: int, ax: Any) -> None:
+def _scale_to_mel(feature: LogMel, rate: float, ax: Any) -> None:
     from matplotlib.ticker import MaxNLocator, NullLocator
 
     low, high = feature.fmin, feature.fmax or rate / 2

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from offkey.errors import InputError
 from offkey.explain import Explanation, Peculiarity
 from offkey.plots.base import BLUE, ORANGE, add_legend, axes_or_current, clean
+from offkey.plots.clips import is_linear
+from offkey.plots.values import draw_values, label_values
+from offkey.rotation import Line
 
 __all__ = ["band_ticks", "lit_spectrogram", "marked_bands", "plot_explanation", "plot_profile"]
 
@@ -20,13 +23,16 @@ PALE = 0.4
 SMOOTH_FRAMES, SMOOTH_BANDS = 5, 3
 MARGIN = 1.5
 """Bands that a frame goes around what it marks."""
-TICKS_HZ = tuple(digit * 10**power for power in range(2, 6) for digit in (1, 2, 5))
+LEAST_APART = 0.036
+"""Part of an axis that marked lines of a machine are apart."""
 
 
-def plot_explanation(explanation: Explanation, ax: Any = None, *, channel: int = 0) -> Any:
+def plot_explanation(explanation: Explanation, ax: Any = None, *, channel: int | None = None) -> Any:
     """Draw the spectrogram of a recording in grey, with what the anomaly score comes from lit up.
 
-    Frames mark what the explanation's sentences tell of, by their number. Bands are equally high.
+    Frames mark what the explanation's sentences tell of, by their number. Bands are equally high. Lines of the machine,
+    where its shaft is known, are marked at the right. Of front ends with named values, the one that is furthest outside
+    normal is drawn over time, with the range of normal ones shaded.
 
     Parameters
     ----------
@@ -34,8 +40,8 @@ def plot_explanation(explanation: Explanation, ax: Any = None, *, channel: int =
         Of `offkey.explain.explain`.
     ax : matplotlib Axes, optional
         pyplot's current ones if not given.
-    channel : int
-        Of the front end's channels.
+    channel : int, optional
+        Of the front end's channels; the one with what is furthest outside normal if not given.
 
     Returns
     -------
@@ -48,12 +54,28 @@ def plot_explanation(explanation: Explanation, ax: Any = None, *, channel: int =
     MissingExtraError
         If matplotlib is not installed.
     """
-    picture = lit_spectrogram(explanation, channel)
-    ax = axes_or_current(ax)
-    n_bands = len(explanation.band_hz)
+    channel = explanation.shown_channel if channel is None else channel
+    _check(explanation, channel)
     start, stop = explanation.start_s, explanation.start_s + explanation.clip.duration_s
-    half = np.diff(explanation.frame_s).mean() / 2 if len(explanation.frame_s) > 1 else (stop - start) / 2
-    edges = explanation.frame_s[0] - half, explanation.frame_s[-1] + half
+    if not explanation.is_spectral:
+        ax = axes_or_current(ax)
+        draw_values(explanation, channel, ax)
+        label_values(explanation, channel, ax)
+    else:
+        picture = lit_spectrogram(explanation, channel)
+        ax = axes_or_current(ax)
+        _draw_spectrogram(explanation, picture, channel, ax)
+    if explanation.clip.n_channels > 1:
+        ax.set_title(explanation.channel_name(channel), loc="left", fontsize="medium")
+    _scale_times(ax, start, stop, explanation.wording.time_scale(stop)[1])
+    ax.set(xlabel=explanation.wording.time_label(stop), xlim=(start, stop))
+    return ax
+
+
+def _draw_spectrogram(explanation: Explanation, picture: NDArray[np.uint8], channel: int, ax: Any) -> None:
+    n_bands, frame_s = len(explanation.band_hz), explanation.frame_s
+    half = np.diff(frame_s).mean() / 2 if len(frame_s) > 1 else explanation.clip.duration_s / 2
+    edges = frame_s[0] - half, frame_s[-1] + half
     ax.imshow(
         picture, origin="lower", aspect="auto", interpolation="nearest", extent=(*edges, 0, n_bands), rasterized=True
     )
@@ -70,12 +92,55 @@ def plot_explanation(explanation: Explanation, ax: Any = None, *, channel: int =
         )  # fmt: skip
     ticks = band_ticks(explanation)
     ax.set_yticks([place * n_bands for place, _ in ticks], [text for _, text in ticks])
-    ax.set(xlabel="time in s", ylabel="frequency in Hz", xlim=(start, stop), ylim=(0, n_bands))
-    return ax
+    ax.set(ylabel=explanation.wording.frequency_label, ylim=(0, n_bands))
+    if explanation.lines:
+        _mark_lines(explanation, ax.secondary_yaxis("right").yaxis)
 
 
-def plot_profile(explanation: Explanation, ax: Any = None, *, channel: int = 0) -> Any:
+def _mark_lines(explanation: Explanation, axis: Any, **look: Any) -> None:
+    """Mark the lines of the machine on an axis of bands; harmonics and sidebands lighter."""
+    kept, n_bands = marked_lines(explanation), len(explanation.band_edges_hz) - 1
+    texts = [line.short for _, line in kept]
+    axis.set_ticks([n_bands * place for place, _ in kept], texts, fontsize="x-small", **look)
+    for tick, (_, line) in zip(axis.get_major_ticks(), kept, strict=False):
+        grey = "0.6" if is_higher(line) else "0.1"
+        tick.label2.set_color(grey)
+        tick.label1.set_color(grey)
+
+
+def marked_lines(explanation: Explanation) -> list[tuple[float, Line]]:
+    """Return lines of the machine, and where on an axis of equally high bands they are, from 0 to 1.
+
+    Fundamentals come first; those that would lie upon one before are left out.
+    """
+    bounds = explanation.band_edges_hz
+    kept: list[tuple[float, Line]] = []
+    for line in sorted(explanation.lines, key=lambda line: (is_higher(line), line.hz)):
+        place = float(np.interp(line.hz, bounds, np.linspace(0, 1, len(bounds))))
+        if all(abs(place - other) >= LEAST_APART for other, _ in kept):
+            kept.append((place, line))
+    return kept
+
+
+def is_higher(line: Line) -> bool:
+    """Say whether a line is a harmonic or a sideband."""
+    return line.harmonic > 1 or line.offset_hz != 0
+
+
+def _scale_times(ax: Any, start: float, stop: float, size: float) -> None:
+    """Write times in units of ``size`` seconds."""
+    if size == 1:
+        return
+    from matplotlib.ticker import MaxNLocator
+
+    ticks = [tick for tick in MaxNLocator(7).tick_values(start / size, stop / size) if start <= tick * size <= stop]
+    ax.set_xticks([tick * size for tick in ticks], [f"{tick:g}" for tick in ticks])
+
+
+def plot_profile(explanation: Explanation, ax: Any = None, *, channel: int | None = None) -> Any:
     """Draw the mean level of each band of a recording, over what is normal (median, and 5 to 95 % of normal windows).
+
+    Lines of the machine, where its shaft is known, are marked above.
 
     Parameters
     ----------
@@ -83,8 +148,8 @@ def plot_profile(explanation: Explanation, ax: Any = None, *, channel: int = 0) 
         Of `offkey.explain.explain`.
     ax : matplotlib Axes, optional
         pyplot's current ones if not given.
-    channel : int
-        Of the front end's channels.
+    channel : int, optional
+        Of the front end's channels; the one with what is furthest outside normal if not given.
 
     Returns
     -------
@@ -97,10 +162,11 @@ def plot_profile(explanation: Explanation, ax: Any = None, *, channel: int = 0) 
     MissingExtraError
         If matplotlib is not installed.
     """
+    channel = explanation.shown_channel if channel is None else channel
     _check(explanation, channel)
     profile = explanation.profile
     if profile is None:
-        raise InputError("The pipeline's front end has no bands in hertz. Draw a pipeline with LogMel.")
+        raise InputError("The pipeline's front end has no bands in hertz. Draw a pipeline with LogMel or Spectrum.")
     ax = axes_or_current(ax)
     bands = np.arange(len(explanation.band_hz)) + 0.5
     ax.fill_between(
@@ -116,7 +182,11 @@ def plot_profile(explanation: Explanation, ax: Any = None, *, channel: int = 0) 
     ax.plot(bands, profile.level[:, channel], color=ORANGE, lw=1.6, label="this recording")
     ticks = band_ticks(explanation, 4)
     ax.set_xticks([place * len(bands) for place, _ in ticks], [text for _, text in ticks])
-    ax.set(xlabel="frequency in Hz", ylabel="mean level in dB", xlim=(0, len(bands)))
+    ax.set(xlabel=explanation.wording.frequency_label, ylabel="mean level in dB", xlim=(0, len(bands)))
+    if explanation.clip.n_channels > 1:
+        ax.set_title(explanation.channel_name(channel), loc="left", fontsize="medium")
+    if explanation.lines:
+        _mark_lines(explanation, ax.secondary_xaxis("top").xaxis, rotation=90)
     add_legend(ax)
     clean(ax)
     return ax
@@ -141,6 +211,8 @@ def lit_spectrogram(explanation: Explanation, channel: int = 0) -> NDArray[np.ui
         If there is no such channel.
     """
     _check(explanation, channel)
+    if not explanation.is_spectral:
+        raise InputError("The pipeline's front end has no bands in hertz. Draw it with plot_explanation.")
     levels = explanation.levels[:, :, channel]
     low, high = np.quantile(levels, [0.02, 0.998])
     grey = np.clip((levels - low) / max(high - low, 1e-9), 0, 1)
@@ -167,13 +239,26 @@ def marked_bands(explanation: Explanation, told: Peculiarity) -> tuple[float, fl
 def band_ticks(explanation: Explanation, n_most: int = 7) -> list[tuple[float, str]]:
     """Return marks for an axis of equally high bands: places from 0 to 1, and round frequencies."""
     bounds = explanation.band_edges_hz
-    places = np.interp(TICKS_HZ, bounds, np.linspace(0, 1, len(bounds)))
+    rounds = _round_frequencies(bounds, n_most)
+    places = np.interp(rounds, bounds, np.linspace(0, 1, len(bounds)))
     ticks: list[tuple[float, str]] = []
-    for place, hz in zip(places, TICKS_HZ, strict=True):
+    for place, hz in zip(places, rounds, strict=True):
         is_free = not ticks or place - ticks[-1][0] >= 1 / (n_most + 1)
         if bounds[0] < hz <= bounds[-1] and 0 < place <= 1 and is_free:
-            ticks.append((float(place), f"{hz / 1000:g}k" if hz >= 1000 else str(hz)))
+            ticks.append((float(place), f"{hz / 1000:g}k" if hz >= 1000 else f"{hz:g}"))
     return ticks
+
+
+def _round_frequencies(bounds: NDArray[np.float64], n_most: int) -> list[float]:
+    """Return round frequencies: one step apart where bands are about equally wide, else 1, 2 and 5 of each decade."""
+    top = float(bounds[-1])
+    if is_linear(bounds):
+        rough = top / n_most
+        power = 10.0 ** np.floor(np.log10(rough))
+        step = next(digit * power for digit in (1, 2, 5, 10) if digit * power >= 0.999 * rough)
+        return [float(f"{step * i:.6g}") for i in range(1, int(top / step + 1e-9) + 1)]
+    decades = range(int(np.floor(np.log10(max(bounds[1], 1e-9)))), int(np.ceil(np.log10(top))) + 1)
+    return [float(f"{digit * 10.0**power:.3g}") for power in decades for digit in (1, 2, 5)]
 
 
 def _smoothed(cells: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,10 +12,9 @@ from typing import Any, final
 from offkey.datasets import read_labelled, read_table
 from offkey.errors import InputError, ReadError
 from offkey.pipeline import Decision, Failure, Pipeline
-from offkey.pipeline.sources import Recording, list_recordings, name_groups, same_name
+from offkey.pipeline.sources import Recording, list_recordings, name_groups, name_of, same_name
 from offkey.progress import track
 from offkey.recordings import check_table
-from offkey.signals import Clip
 
 __all__ = ["Batch", "decide_batch", "read_given"]
 
@@ -106,11 +105,11 @@ def decide_batch(pipeline: Pipeline, recordings: Any, group: Mapping[str, Any] |
     InputError
         If nothing was given, or a table is not sound.
     """
-    listed = list_recordings(recordings)
+    listed = list_recordings(recordings, pipeline.reading_)
     known, groups = _known(recordings, pipeline)
     batch = Batch([], [], [], [])
     for recording in track(listed, "scoring", len(listed)):
-        name = "" if isinstance(recording, Clip) else same_name(recording)
+        name = name_of(recording)
         try:
             decision = pipeline.decide(recording, groups.get(name, group))
         except ReadError as error:

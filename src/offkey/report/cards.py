@@ -8,14 +8,16 @@ from typing import final
 
 import numpy as np
 
-from offkey.explain import Explanation
+from offkey.explain import Explanation, OddValue
 from offkey.pipeline import Decision
-from offkey.plots.explanation import band_ticks, marked_bands
+from offkey.plots.explanation import band_ticks, marked_bands, marked_lines
+from offkey.plots.values import shown_band, value_label, value_limits
 from offkey.report.media import picture_of
+from offkey.signals import Clip
 
 __all__ = ["Box", "Card", "Mark", "card_of"]
 
-N_TIME_TICKS = 6
+N_TIME_TICKS, N_VALUE_TICKS = 6, 4
 
 
 @final
@@ -61,6 +63,8 @@ class Card:
     boxes: tuple[Box, ...]
     times: tuple[Mark, ...]
     frequencies: tuple[Mark, ...]
+    lines: tuple[Mark, ...]
+    caption: str
     start_s: float
     duration_s: float
     normal_area: str
@@ -84,7 +88,7 @@ def card_of(explanation: Explanation, number: int, label: object, audio: str, n_
         stop_s = explanation.start_s + explanation.clip.duration_s
         facts.append(("shown", f"{explanation.start_s:.1f} to {stop_s:.1f} s, around the strangest part"))
     if explanation.clip.n_channels > 1:
-        facts.append(("shown channel", str(explanation.signal_channel)))
+        facts.append(("shown channel", explanation.channel_name(channel).removeprefix("channel ")))
     if decision.is_short:
         facts.append(("note", "shorter than the calibration clips: false alarms may be more frequent"))
     if decision.group:
@@ -94,13 +98,22 @@ def card_of(explanation: Explanation, number: int, label: object, audio: str, n_
         number, path.name, "" if str(path.parent) == "." else str(path.parent), decision.is_anomaly,
         f"{decision.score:.4g}", f"{decision.threshold:.4g}", f"{decision.batch_p_value:.2g}",
         _how_often(decision, n_calibration),
-        explanation.sentences, tuple(finding.sentence for finding in decision.health),
+        tuple(_begun(each, explanation.clip) for each in explanation.sentences),
+        tuple(finding.sentence for finding in decision.health),
         {0: "labelled normal", 1: "labelled anomalous"}.get(label if isinstance(label, int) else -1, ""),
-        tuple(facts), picture_of(explanation, channel), f"Spectrogram: {'; '.join(explanation.sentences)}",
+        tuple(facts), picture_of(explanation, channel),
+        f"{'Spectrogram' if explanation.is_spectral else 'Signal'}: {'; '.join(explanation.sentences)}",
         _boxes(explanation, channel), _time_marks(explanation),
-        tuple(Mark(100 * place, text) for place, text in band_ticks(explanation, 5)),
+        _heights(explanation, channel), _lines(explanation), _caption(explanation, channel),
         explanation.start_s, explanation.clip.duration_s, area, median, level, ticks, audio,
     )  # fmt: skip
+
+
+def _begun(sentence: str, clip: Clip) -> str:
+    """Begin a sentence with a capital, but for one that begins with the name of a channel."""
+    if clip.n_channels > 1 and sentence.startswith(tuple(clip.channels)):
+        return sentence
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _how_often(decision: Decision, n_calibration: int) -> str:
@@ -114,25 +127,58 @@ def _how_often(decision: Decision, n_calibration: int) -> str:
 
 
 def _boxes(explanation: Explanation, channel: int) -> tuple[Box, ...]:
+    """Return a box for each stretch that is told of: around its bands; of values, from top to bottom."""
     n_bands, duration_s, boxes = len(explanation.band_hz), explanation.clip.duration_s, []
-    for number, each in enumerate(explanation.peculiarities, 1):
+    band = shown_band(explanation, channel)
+    for number, each in enumerate(explanation.told, 1):
         if each.channel != channel or each.strength <= 1:
             continue
-        low, high = marked_bands(explanation, each)
+        if isinstance(each, OddValue):
+            low, high, n_bands = 0.0, 1.0, 1
+            if each.band != band:
+                continue
+        else:
+            low, high = marked_bands(explanation, each)
         for start, stop in each.spans_s:
             x, width = 100 * (start - explanation.start_s) / duration_s, 100 * (stop - start) / duration_s
             boxes.append(Box(x, 100 * (1 - high / n_bands), width, 100 * (high - low) / n_bands, number))
     return tuple(boxes)
 
 
+def _heights(explanation: Explanation, channel: int) -> tuple[Mark, ...]:
+    """Return the marks beside the picture: frequencies, or values."""
+    if explanation.is_spectral:
+        return tuple(Mark(100 * place, text) for place, text in band_ticks(explanation, 5))
+    low, high = value_limits(explanation, channel)
+    step = _round_step((high - low) / N_VALUE_TICKS)
+    first, last = int(np.ceil(low / step)), int(np.floor(high / step))
+    return tuple(Mark(100 * (i * step - low) / (high - low), f"{i * step:.6g}") for i in range(first, last + 1))
+
+
+def _lines(explanation: Explanation) -> tuple[Mark, ...]:
+    """Return the marks of the machine's lines."""
+    return tuple(Mark(100 * place, line.short) for place, line in marked_lines(explanation))
+
+
+def _caption(explanation: Explanation, channel: int) -> str:
+    """Say what the axes of the picture are."""
+    times = explanation.wording.time_label(explanation.start_s + explanation.clip.duration_s)
+    heights = explanation.wording.frequency_label if explanation.is_spectral else value_label(explanation, channel)
+    return f"{heights}, {times}"
+
+
 def _time_marks(explanation: Explanation) -> tuple[Mark, ...]:
-    start, duration = explanation.start_s, explanation.clip.duration_s
-    rough = duration / N_TIME_TICKS
-    digit = 10.0 ** np.floor(np.log10(rough))
-    step = next(float(each * digit) for each in (1, 2, 5, 10) if each * digit >= rough)
+    size = explanation.wording.time_scale(explanation.start_s + explanation.clip.duration_s)[1]
+    start, duration = explanation.start_s / size, explanation.clip.duration_s / size
+    step = _round_step(duration / N_TIME_TICKS)
     first = np.ceil(start / step - 1e-9)
     ticks = step * np.arange(first, (start + duration) / step + 1e-9)
     return tuple(Mark(100 * float(tick - start) / duration, f"{tick + 0.0:g}") for tick in ticks)
+
+
+def _round_step(rough: float) -> float:
+    digit = 10.0 ** np.floor(np.log10(rough))
+    return next(float(each * digit) for each in (1, 2, 5, 10) if each * digit >= rough * (1 - 1e-9))
 
 
 def _profile_lines(explanation: Explanation, channel: int) -> tuple[str, str, str, tuple[Mark, ...]]:

@@ -20,7 +20,7 @@ LOWEST_RATE = 4000
 """Signals of lower rates are nothing to listen to."""
 LOUDNESS = 0.08
 """Root mean square that a normal recording is played at, of full scale."""
-MOST_COLUMNS = 640
+MOST_COLUMNS, VALUE_ROWS = 640, 240
 
 
 def data_address(content: bytes, kind: str) -> str:
@@ -29,19 +29,28 @@ def data_address(content: bytes, kind: str) -> str:
 
 
 def picture_of(explanation: Explanation, channel: int) -> str:
-    """Return the lit spectrogram of one channel, highest band on top, as the address of a WebP picture."""
+    """Return the lit spectrogram of one channel, highest band on top, as the address of a WebP picture.
+
+    Of named values, the series of the one that is furthest outside normal.
+    """
     from PIL import Image
 
     from offkey.plots.explanation import lit_spectrogram
+    from offkey.plots.values import value_pixels
 
-    pixels = lit_spectrogram(explanation, channel)[::-1]
+    if explanation.is_spectral:
+        pixels = lit_spectrogram(explanation, channel)[::-1]
+    else:
+        pixels = value_pixels(explanation, channel, MOST_COLUMNS, VALUE_ROWS)
     n_columns = pixels.shape[1]
     if n_columns > MOST_COLUMNS:
         starts = np.linspace(0, n_columns, MOST_COLUMNS, endpoint=False).astype(int)
         sums = np.add.reduceat(pixels.astype(np.float64), starts, axis=1)
         pixels = np.rint(sums / np.diff(np.append(starts, n_columns))[:, None]).astype(np.uint8)
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "WEBP", quality=55, method=4)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(
+        file, "WEBP", quality=55 if explanation.is_spectral else 80, method=4
+    )
     return data_address(file.getvalue(), "image/webp")
 
 
@@ -80,6 +89,6 @@ def figure_address(figure: Any) -> str:
     return data_address(file.getvalue(), "image/svg+xml")
 
 
-def _resampled(samples: NDArray[np.float32], rate: int, new_rate: int) -> NDArray[np.float32]:
+def _resampled(samples: NDArray[np.float32], rate: float, new_rate: float) -> NDArray[np.float32]:
     resampler = Resampler(rate, new_rate, len(samples))
     return np.concatenate([*resampler.feed(samples), resampler.finish()], axis=1)

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from offkey.explain import Peculiarity
-from offkey.explain.describing import LOWEST_HZ, frequency_range
+from offkey.explain import Explanation, OddValue, Peculiarity, Wording
 from offkey.pipeline import POOLED, Decision, Pipeline, discoveries
 
-__all__ = ["Change", "changes", "count", "how_sure", "in_order"]
+__all__ = ["Change", "Told", "changes", "count", "how_sure", "in_order"]
 
 FALSE_DISCOVERIES = 0.1
 ALIKE = 0.3
@@ -77,20 +76,34 @@ def how_sure(pipeline: Pipeline, decisions: Sequence[Decision]) -> list[str]:
     return said
 
 
-def changes(told: Sequence[tuple[Decision, Sequence[Peculiarity]]], top_hz: float) -> list[Change]:
-    """Group what anomalies have that normal recordings do not, the most frequent first.
+@final
+@dataclass(frozen=True)
+class Told:
+    """What was said of an explained recording.
 
-    Parameters
-    ----------
-    told : sequence of (Decision, sequence of Peculiarity)
-        What is told of each explained recording.
-    top_hz : float
-        Half the rate, in hertz.
+    ``found`` is the most significant first; ``channels`` are names of the front end's channels, where there are
+    several; ``wording`` is None where an explanation failed.
     """
-    groups: list[list[tuple[int, Peculiarity]]] = []
-    anomalies = [i for i, (decision, _) in enumerate(told) if decision.is_anomaly]
+
+    decision: Decision
+    found: tuple[Peculiarity | OddValue, ...] = ()
+    channels: tuple[str, ...] = ()
+    wording: Wording | None = None
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> Told:
+        """Keep of an explanation what is needed, without its arrays."""
+        heard = explanation.signal_channels if explanation.clip.n_channels > 1 else ()
+        names = tuple(explanation.channel_name(channel) for channel in range(len(heard)))
+        return cls(explanation.decision, explanation.told, names, explanation.wording)
+
+
+def changes(told: Sequence[Told]) -> list[Change]:
+    """Group what anomalies have that normal recordings do not, the most frequent first."""
+    groups: list[list[tuple[int, Peculiarity | OddValue]]] = []
+    anomalies = [i for i, each in enumerate(told) if each.decision.is_anomaly]
     for number in anomalies:
-        for each in told[number][1]:
+        for each in told[number].found:
             if each.strength <= 1:
                 continue
             group = next((own for own in groups if _alike(own[0][1], each)), None)
@@ -98,25 +111,45 @@ def changes(told: Sequence[tuple[Decision, Sequence[Peculiarity]]], top_hz: floa
                 groups.append([(number, each)])
             else:
                 group.append((number, each))
-    said = [_change(group, len(anomalies), top_hz) for group in groups]
+    said = [_change(group, len(anomalies), told[group[0][0]]) for group in groups]
     return sorted(said, key=lambda change: -len(change.numbers))
 
 
-def _change(group: Sequence[tuple[int, Peculiarity]], n_anomalies: int, top_hz: float) -> Change:
+def _change(group: Sequence[tuple[int, Peculiarity | OddValue]], n_anomalies: int, first: Told) -> Change:
     numbers = tuple(dict.fromkeys(number for number, _ in group))
-    sizes = sorted(abs(each.change_db) for _, each in group)
-    low, high = min(each.low_hz for _, each in group), max(each.high_hz for _, each in group)
-    first = group[0][1]
-    kind = "softer" if first.change_db < 0 else "louder"
+    spectral = [each for _, each in group if isinstance(each, Peculiarity)]
+    values = [each for _, each in group if isinstance(each, OddValue)]
+    what = _spectral_change(spectral, first.wording) if first.wording and spectral else _change_of_values(values)
+    where = f"{first.channels[group[0][1].channel]}: " if first.channels else ""
+    return Change(f"{len(numbers)} of {n_anomalies}: {where}{what}", numbers)
+
+
+def _spectral_change(group: Sequence[Peculiarity], wording: Wording) -> str:
+    sizes = sorted(abs(each.change_db) for each in group)
+    low, high = min(each.low_hz for each in group), max(each.high_hz for each in group)
+    words = ("softer", "louder") if wording.is_sound else ("lower", "higher")
     size = f"{sizes[0]:.0f} dB" if round(sizes[0]) == round(sizes[-1]) else f"{sizes[0]:.0f} to {sizes[-1]:.0f} dB"
-    kinds = sorted({each.kind for _, each in group} - {"softer"})
-    what = f" ({', '.join(kinds)})" if kinds else ""
-    where = frequency_range(low, high, top_hz)
-    return Change(f"{len(numbers)} of {n_anomalies}: {size} {kind} {where}{what}", numbers)
+    lines = sorted({f"{each.line}" for each in group if each.line})
+    kinds = sorted({each.kind for each in group} - {"softer"}) if wording.is_sound else []
+    what = f" ({', '.join([*kinds, *lines])})" if kinds or lines else ""
+    where = wording.range(low, high)
+    where = f"at {where}" if where[0].isdigit() or where.startswith("orders") else where
+    return f"{size} {words[group[0].change_db > 0]} {where}{what}"
 
 
-def _alike(one: Peculiarity, other: Peculiarity) -> bool:
-    if one.channel != other.channel or (one.change_db > 0) != (other.change_db > 0):
+def _change_of_values(group: Sequence[OddValue]) -> str:
+    ends = sorted(each.value for each in group)
+    word = "above" if group[0].value > group[0].high else "below"
+    values = f"{ends[0]:.3g}" if len(ends) == 1 else f"{ends[0]:.3g} to {ends[-1]:.3g}"
+    return f"{group[0].name} {word} normal, {values} {group[0].unit}".rstrip()
+
+
+def _alike(one: Peculiarity | OddValue, other: Peculiarity | OddValue) -> bool:
+    if one.channel != other.channel or type(one) is not type(other):
+        return False
+    if isinstance(one, OddValue) and isinstance(other, OddValue):
+        return one.name == other.name and (one.value > one.high) == (other.value > other.high)
+    if isinstance(one, OddValue) or isinstance(other, OddValue) or (one.change_db > 0) != (other.change_db > 0):
         return False
     shared = _octaves(max(one.low_hz, other.low_hz), min(one.high_hz, other.high_hz))
     both = _octaves(min(one.low_hz, other.low_hz), max(one.high_hz, other.high_hz))
@@ -124,4 +157,6 @@ def _alike(one: Peculiarity, other: Peculiarity) -> bool:
 
 
 def _octaves(low_hz: float, high_hz: float) -> float:
-    return math.log2(max(high_hz, LOWEST_HZ) / max(low_hz, LOWEST_HZ))
+    """Return how many octaves lie between two frequencies; one that begins at 0 is taken as two octaves wide."""
+    lowest = max(high_hz, 1e-9) / 4
+    return math.log2(max(high_hz, 1e-9) / max(low_hz, lowest)) if high_hz > low_hz else 0.0

@@ -16,20 +16,20 @@ from typing import Any
 from offkey.errors import InputError, MissingExtraError, ReadError
 from offkey.evaluation import Figures
 from offkey.evaluation.evaluate import figures_by_group
-from offkey.explain import Peculiarity, explain
+from offkey.explain import explain
 from offkey.files import atomic_write
-from offkey.pipeline import Decision, Failure, Pipeline
-from offkey.pipeline.story import calibration_story
+from offkey.pipeline import Failure, Pipeline
+from offkey.pipeline.story import calibration_story, length_in_all
 from offkey.progress import track
 from offkey.report.batch import Batch, decide_batch
 from offkey.report.cards import Card, card_of
 from offkey.report.media import audio_of, data_address, figure_address, gain_of
-from offkey.report.summary import changes, count, how_sure, in_order
+from offkey.report.summary import Told, changes, count, how_sure, in_order
+from offkey.rotation import Shaft
+from offkey.signals.findings import SOUND
 from offkey.version import __version__
 
 __all__ = ["write_report"]
-
-Told = tuple[Decision, tuple[Peculiarity, ...]]
 
 MOST_ROWS = 1000
 """Rows of the table on the page; all are in the CSV behind its link."""
@@ -46,6 +46,7 @@ def write_report(
     top: int = 50,
     audio_mb: float = 3.0,
     title: str = "",
+    shaft: Shaft | None = None,
 ) -> Batch:
     """Decide about recordings, explain the strangest, and write a page that needs nothing else.
 
@@ -65,6 +66,8 @@ def write_report(
         Sound, at most, in megabytes: the strangest recordings first.
     title : str
         Heading; says how many recordings were looked at if not given.
+    shaft : Shaft, optional
+        What turns in the machine: its lines are named and marked.
 
     Returns
     -------
@@ -87,7 +90,7 @@ def write_report(
     if not batch.decisions:
         raise InputError(f"None of the {len(batch.failures)} recordings can be used. The first: {batch.failures[0]}")
     shown = in_order(batch.decisions)[:top]
-    cards, told = _cards(pipeline, batch, shown, audio_mb)
+    cards, told = _cards(pipeline, batch, shown, audio_mb, shaft)
     page = template.render(**_context(pipeline, batch, told, title), cards=cards)
     with atomic_write(target) as file:
         file.write(page.encode("utf-8", errors="backslashreplace"))
@@ -109,7 +112,7 @@ def _context(pipeline: Pipeline, batch: Batch, told: list[Told], title: str) -> 
         "n_anomalies": _n_anomalies(batch),
         "n_ill": sum(bool(decision.health) for decision in decisions),
         "how_sure": how_sure(pipeline, decisions),
-        "changes": changes(told, pipeline.rate_ / 2),
+        "changes": changes(told),
         "n_explained": len(told),
         "overview": figure_address(overview_figure(pipeline, batch)),
         "evaluation": [_figure_row(row) for row in figures_by_group(labelled)] if labelled else [],
@@ -117,17 +120,19 @@ def _context(pipeline: Pipeline, batch: Batch, told: list[Told], title: str) -> 
         "evaluation_figures": [(name, figure_address(each)) for name, each in evaluation_figures(batch)]
         if labelled
         else [],
-        "is_all_told": pipeline.normal_.profile is not None and _n_anomalies(batch) <= len(told),
+        "is_spectral": pipeline.normal_.ranges is None,
+        "is_sound": set(pipeline.units_) <= set(SOUND),
+        "is_all_told": pipeline.normal_.is_told and _n_anomalies(batch) <= len(told),
         "n_unlabelled": len(decisions) - len(labelled),
         "story": calibration_story(pipeline),
         "notes": pipeline.notes_,
         "provenance": [
             ("detector", repr(pipeline.detector_)),
             ("front end", repr(pipeline.features_)),
-            ("signal", f"{pipeline.rate_} Hz, {count(pipeline.n_channels_, 'channel')}"),
+            ("signal", f"{pipeline.rate_:g} Hz, {count(len(pipeline.channels_), 'channel')}"),
             ("window", f"{pipeline.window_duration_s:.3f} s"),
             ("trained on", count(provenance["n_recordings"], "recording")),
-            ("in all", f"{provenance['duration_s'] / 60:.1f} min"),
+            ("in all", length_in_all(pipeline)),
             ("training samples", f"sha256 {provenance['samples_sha256']}"),
             ("fitted", f"{provenance['created']} by offkey {provenance['offkey']}, Python {provenance['python']}"),
             ("seed", str(provenance["seed"])),
@@ -143,17 +148,19 @@ def _n_anomalies(batch: Batch) -> int:
     return sum(decision.is_anomaly for decision in batch.decisions)
 
 
-def _cards(pipeline: Pipeline, batch: Batch, shown: list[int], audio_mb: float) -> tuple[list[Card], list[Told]]:
+def _cards(
+    pipeline: Pipeline, batch: Batch, shown: list[int], audio_mb: float, shaft: Shaft | None
+) -> tuple[list[Card], list[Told]]:
     """Return what is shown of the recordings with these numbers, one after the other, and what is told of them."""
     gain, room = gain_of(pipeline), round(1e6 * audio_mb)
     cards: list[Card] = []
     told: list[Told] = []
     for number, i in enumerate(track(shown, "explaining", len(shown)), 1):
         try:
-            explanation = explain(pipeline, batch.recordings[i], decision=batch.decisions[i])
+            explanation = explain(pipeline, batch.recordings[i], decision=batch.decisions[i], shaft=shaft)
         except ReadError as error:  # it was there when it was scored
             batch.failures.append(Failure(error.source, error.reason))
-            told.append((batch.decisions[i], ()))
+            told.append(Told(batch.decisions[i]))
             continue
         sound = audio_of(explanation.clip, gain, explanation.signal_channel) if room > 0 else b""
         size = 4 * -(-len(sound) // 3)
@@ -161,7 +168,7 @@ def _cards(pipeline: Pipeline, batch: Batch, shown: list[int], audio_mb: float) 
         address = data_address(sound, "audio/mpeg") if sound else ""
         n_calibration = pipeline.boundaries_[batch.decisions[i].group].clips.n_recordings
         cards.append(card_of(explanation, number, batch.rows[i].get("label"), address, n_calibration))
-        told.append((batch.decisions[i], explanation.peculiarities))
+        told.append(Told.of(explanation))
     return cards, told
 
 
@@ -202,7 +209,6 @@ def _template() -> Any:
     except ImportError as error:
         raise MissingExtraError(error.name or "jinja2", "report", "Writing a report") from error
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["begin"] = lambda text: text[:1].upper() + text[1:]
     return environment.from_string(_resource("page.html"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,12 +44,12 @@ class Clip:
     ----------
     samples : array, shape (n_channels, n_samples) or (n_samples,)
         In ``unit``; kept as float32.
-    rate : int
-        Samples per second.
+    rate : int or float
+        Samples per second; kept as an int where it is whole (``1 / 300`` is one sample in five minutes).
     channels : sequence of str
         Channel names; ``"0", "1", ...`` if not given.
-    unit : str
-        Unit of the samples; ``"FS"`` is full scale, a sound file's [-1, 1].
+    unit : str or sequence of str
+        Unit of the samples, or of each channel; ``"FS"`` is full scale, a sound file's [-1, 1], and ``""`` unknown.
     start : datetime or None
         When the first sample was taken.
     source : str
@@ -57,9 +58,9 @@ class Clip:
     Raises
     ------
     InputError
-        If samples are not finite numbers or the rate is not a positive whole number.
+        If samples are not finite numbers or the rate is not a positive number.
     ShapeError
-        If samples have more than two axes, or the names do not fit the channels.
+        If samples have more than two axes, or the names or units do not fit the channels.
 
     Examples
     --------
@@ -70,23 +71,29 @@ class Clip:
     """
 
     samples: NDArray[np.float32]
-    rate: int
+    rate: int | float
     channels: Sequence[str] = ()
-    unit: str = "FS"
+    unit: str | Sequence[str] = "FS"
     start: datetime | None = None
     source: str = "clip"
 
     def __post_init__(self) -> None:
         samples = _as_channels(self.samples)
-        if isinstance(self.rate, bool) or int(self.rate) != self.rate or self.rate <= 0:
-            raise InputError(f"A rate of {self.rate!r} was given. It must be a positive whole number of hertz.")
+        if isinstance(self.rate, bool) or not 0 < self.rate < math.inf:
+            raise InputError(f"A rate of {self.rate!r} was given. It must be a positive number of hertz.")
         check_samples(samples, self.source)
         channels = tuple(self.channels) or tuple(str(i) for i in range(len(samples)))
         if len(channels) != len(samples):
             raise ShapeError(f"{len(channels)} channel names were given for {len(samples)} channels. Give one each.")
         object.__setattr__(self, "samples", samples)
-        object.__setattr__(self, "rate", int(self.rate))
+        object.__setattr__(self, "rate", int(self.rate) if self.rate == int(self.rate) else float(self.rate))
         object.__setattr__(self, "channels", channels)
+        object.__setattr__(self, "unit", _unit(self.unit, len(samples)))
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The unit of each channel."""
+        return (self.unit,) * self.n_channels if isinstance(self.unit, str) else tuple(self.unit)
 
     @property
     def n_channels(self) -> int:
@@ -104,10 +111,21 @@ class Clip:
         return self.n_samples / self.rate
 
     def __repr__(self) -> str:
+        unit = self.unit if isinstance(self.unit, str) else ", ".join(self.unit)
         return (
-            f"<Clip {self.source}: {self.duration_s:.3f} s, {self.rate} Hz, "
-            f"{self.n_channels} channel{'s' * (self.n_channels != 1)}, {self.unit}>"
+            f"<Clip {self.source}: {self.duration_s:.3f} s, {self.rate:.9g} Hz, "
+            f"{self.n_channels} channel{'s' * (self.n_channels != 1)}{f', {unit}' if unit else ''}>"
         )
+
+
+def _unit(unit: str | Sequence[str], n_channels: int) -> str | tuple[str, ...]:
+    """Return the unit of all channels where they have the same, else that of each."""
+    if isinstance(unit, str):
+        return unit
+    units = tuple(unit)
+    if len(units) != n_channels:
+        raise ShapeError(f"{len(units)} units were given for {n_channels} channels. Give one for all, or one each.")
+    return units[0] if len(set(units)) == 1 else units
 
 
 def _as_channels(samples: ArrayLike) -> NDArray[np.float32]:

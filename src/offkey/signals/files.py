@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Self, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,10 @@ from offkey.errors import InputError, ReadError
 from offkey.signals.clip import Clip, check_samples
 from offkey.signals.resample import Resampler
 
-__all__ = ["SUFFIXES", "SoundFile", "blocks", "find", "read", "write"]
+if TYPE_CHECKING:
+    from offkey.signals.reading import Reading
+
+__all__ = ["SENSOR_SUFFIXES", "SUFFIXES", "SoundFile", "blocks", "check_is_file", "find", "read", "write"]
 
 SUFFIXES = frozenset(
     {
@@ -28,6 +31,9 @@ SUFFIXES = frozenset(
     }
 )  # fmt: skip
 """Endings of the files that are taken from a folder."""
+
+SENSOR_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".dat", ".parquet", ".npy", ".npz", ".mat", ".h5", ".hdf5"})
+"""Endings of sensor files: taken from a folder without sound files."""
 
 DECODED_VALUES = 65_536
 """Values (samples times channels) decoded at once."""
@@ -54,7 +60,7 @@ class SoundFile:
         import soundfile
 
         self.path = str(path)
-        _check_is_file(Path(path))
+        check_is_file(Path(path))
         try:
             self._file = soundfile.SoundFile(self.path)
         except soundfile.LibsndfileError as error:
@@ -154,30 +160,57 @@ def blocks(
             yield Clip(samples, rate_out, source=str(path))
 
 
-def read(path: str | os.PathLike[str], *, rate: int | None = None) -> Clip:
-    """Read a whole sound file.
+def read(path: str | os.PathLike[str], *, rate: float | None = None, reading: Reading | None = None) -> Clip:
+    """Read a whole sound file, or a sensor file that holds one recording.
 
     Parameters
     ----------
     path : path
-        A sound file of any rate, sample format and number of channels.
-    rate : int, optional
-        Resample to this rate, in hertz.
+        A sound file of any rate, sample format and number of channels, or a sensor file.
+    rate : number, optional
+        Resample to this rate, in hertz (what a sensor file is sampled at, if it does not tell, is in ``reading``).
+    reading : Reading, optional
+        How a sensor file is to be read.
 
     Returns
     -------
     Clip
-        Samples (n_channels, n_samples) of full scale [-1, 1].
+        Samples (n_channels, n_samples): of sound files of full scale [-1, 1], of sensor files in their units.
 
     Raises
     ------
     ReadError
         If the file is missing, unreadable, empty, truncated or holds values that are not finite.
+    InputError
+        If a sensor file holds several recordings.
     """
+    if Path(path).suffix.lower() in SENSOR_SUFFIXES:
+        return _read_sensor_file(path, rate, reading)
     with SoundFile(path) as file:
         rate_out = rate or file.rate
         samples = np.concatenate(list(_resampled(file, rate_out)), axis=1)
         return Clip(samples, rate_out, source=str(path))
+
+
+def _read_sensor_file(path: str | os.PathLike[str], rate: float | None, reading: Reading | None) -> Clip:
+    from offkey.signals.sensors import pieces_of
+
+    pieces = pieces_of(path, reading)
+    if len(pieces) > 1:
+        why = next((note for note in pieces[0].notes if " parts" in note), "")
+        raise InputError(
+            f"{path} holds {len(pieces)} recordings{f': {why}' if why else ''}. Read them with read_all, or bridge "
+            "short gaps: Reading(missing='interpolate')."
+        )
+    clip = pieces[0].clip()
+    if rate is None or rate == clip.rate:
+        return clip
+    try:
+        resampler = Resampler(clip.rate, rate, clip.n_channels)
+    except InputError as error:
+        raise ReadError(path, str(error)) from error
+    samples = np.concatenate([*resampler.feed(clip.samples), resampler.finish()], axis=1)
+    return Clip(samples, rate, clip.channels, clip.unit, clip.start, clip.source)
 
 
 def write(clip: Clip, path: str | os.PathLike[str], *, subtype: str | None = None) -> None:
@@ -199,6 +232,8 @@ def write(clip: Clip, path: str | os.PathLike[str], *, subtype: str | None = Non
     """
     import soundfile
 
+    if not isinstance(clip.rate, int):
+        raise InputError(f"{path}: a rate of {clip.rate:g} Hz cannot be written. Sound files need whole hertz.")
     try:
         soundfile.write(str(path), clip.samples.T, clip.rate, subtype=subtype)
     except (soundfile.LibsndfileError, TypeError, ValueError, OSError) as error:
@@ -206,10 +241,11 @@ def write(clip: Clip, path: str | os.PathLike[str], *, subtype: str | None = Non
 
 
 def find(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """List sound files: files as they are given, folders searched through and sorted by name.
+    """List recordings: files as they are given, folders searched through and sorted by name.
 
-    Hidden files and folders (a leading dot) are passed over. What is neither a file nor a folder with sound files is
-    kept, so that reading it gives the reason. A file that is found twice is listed once.
+    Of a folder its sound files are taken; only if it has none, its sensor files (a table beside sound files tells of
+    them). Hidden files and folders (a leading dot) are passed over. What is neither a file nor a folder with
+    recordings is kept, so that reading it gives the reason. A file that is found twice is listed once.
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     found: list[Path] = []
@@ -218,7 +254,8 @@ def find(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> li
             found.append(path)
             continue
         inside = sorted(_walk(path), key=_natural)
-        found.extend(inside or [path])
+        sounds = [file for file in inside if file.suffix.lower() not in SENSOR_SUFFIXES]
+        found.extend(sounds or inside or [path])
     first: dict[str, Path] = {}
     for path in found:
         first.setdefault(os.path.realpath(path), path)
@@ -230,7 +267,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder, onerror=lambda error: unreadable.append(Path(error.filename))):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES | SENSOR_SUFFIXES:
                 yield Path(root, name)
     yield from unreadable
 
@@ -243,7 +280,7 @@ def _natural(path: Path) -> list[list[tuple[int, int, str]]]:
     ]
 
 
-def _resampled(file: SoundFile, rate: int) -> Iterator[NDArray[np.float32]]:
+def _resampled(file: SoundFile, rate: float) -> Iterator[NDArray[np.float32]]:
     try:
         resampler = Resampler(file.rate, rate, file.n_channels)
     except InputError as error:
@@ -268,16 +305,23 @@ def _cut(pieces: Iterable[NDArray[np.float32]], size: int | None) -> Iterator[ND
         yield held
 
 
-def _check_is_file(path: Path) -> None:
+def check_is_file(path: Path, kind: str = "sound file") -> None:
+    """Refuse what is no file, or empty.
+
+    Raises
+    ------
+    ReadError
+        With the reason.
+    """
     try:
         if path.is_dir():
-            raise ReadError(path, "is a folder without a sound file that can be read.")
+            raise ReadError(path, f"is a folder without a {kind} that can be read.")
         if path.is_symlink() and not path.exists():
             raise ReadError(path, f"is a broken link to {os.readlink(path)}.")
         if not path.exists():
             raise ReadError(path, "does not exist.")
         if not path.is_file():
-            raise ReadError(path, "is a device or pipe, not a sound file.")
+            raise ReadError(path, f"is a device or pipe, not a {kind}.")
         if path.stat().st_size == 0:
             raise ReadError(path, "is empty (0 bytes).")
     except (OSError, ValueError) as error:

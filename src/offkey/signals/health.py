@@ -26,8 +26,8 @@ FULL_SCALE = 1 - 2.0**-14
 NEAR_TOP, FLAT, FEWEST_CLIPPED = 0.03, 0.6, 8
 """A second is clipped if so many samples are at its extreme, and are that part of all within 3 % of it, but not all, as
 of a tone whose period is a whole number of samples."""
-LONGEST_PIECE = 2**20
-"""Samples of a second, at most, however high the rate that a header states."""
+SHORTEST_PIECE, LONGEST_PIECE = 256, 2**20
+"""Samples of a second, at least and at most, whatever the rate that is stated."""
 NEARLY = 0.99
 LEAST_STEP = 2.0**-15
 
@@ -74,7 +74,7 @@ class HealthMeter:
 
     Parameters
     ----------
-    rate : int
+    rate : float
         In hertz.
     n_channels : int
         Number of channels.
@@ -89,7 +89,7 @@ class HealthMeter:
     True
     """
 
-    def __init__(self, rate: int, n_channels: int, full_scale: bool = True) -> None:
+    def __init__(self, rate: float, n_channels: int, full_scale: bool = True) -> None:
         self._rate, self._n_channels, self._full_scale = rate, n_channels, full_scale
         self._start: NDArray[np.float32] | None = None
         self._held = np.empty((n_channels, 0), np.float32)
@@ -98,7 +98,7 @@ class HealthMeter:
         self._peaks = np.zeros((2, n_channels))
         self._seconds: list[Array] = []
         self._stands: list[tuple[int, int, int]] = []
-        self._piece = min(rate, LONGEST_PIECE)
+        self._piece = min(max(round(rate), SHORTEST_PIECE), LONGEST_PIECE)
         self._lines: Array = np.zeros(())
         self._n_windows = 0
 
@@ -172,7 +172,7 @@ class HealthMeter:
             return
         from scipy.fft import rfft
 
-        faded = seconds * _fade(self._rate)
+        faded = seconds * _fade(self._piece)
         folded = faded.reshape(*seconds.shape[:2], LINE_HZ, -1).sum(axis=2)
         n_lines = (N_HARMONICS * max(MAINS_HZ)) // LINE_HZ + max(NEIGHBOUR_LINES) + 1
         lines = rfft(folded, axis=2)[:, :, :n_lines]
@@ -185,7 +185,7 @@ class HealthMeter:
         nothing = np.full((self._n_channels, len(MAINS_HZ)), -math.inf)
         if not self._n_windows:
             return nothing, nothing
-        power = 2 * self._lines / self._n_windows / _fade(self._rate).sum(dtype=np.float64) ** 2 + 1e-30
+        power = 2 * self._lines / self._n_windows / _fade(self._piece).sum(dtype=np.float64) ** 2 + 1e-30
         hum, rise = nothing.copy(), nothing.copy()
         for column, mains in enumerate(MAINS_HZ):
             at = np.arange(1, N_HARMONICS + 1) * mains // LINE_HZ
@@ -240,9 +240,9 @@ def _run_around(signal: NDArray[np.float32], place: int, until: int, reach: int)
 
 
 @lru_cache(maxsize=4)
-def _fade(rate: int) -> NDArray[np.float32]:
+def _fade(n_samples: int) -> NDArray[np.float32]:
     """Return a window that fades a second in and out."""
-    return np.hanning(rate).astype(np.float32)
+    return np.hanning(n_samples).astype(np.float32)
 
 
 def _runs(same: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:

@@ -23,7 +23,7 @@ class Resampler:
 
     Parameters
     ----------
-    rate_in, rate_out : int
+    rate_in, rate_out : float
         Samples per second.
     n_channels : int
         Number of channels.
@@ -34,7 +34,7 @@ class Resampler:
         If one rate is more than 256 times the other.
     """
 
-    def __init__(self, rate_in: int, rate_out: int, n_channels: int) -> None:
+    def __init__(self, rate_in: float, rate_out: float, n_channels: int) -> None:
         self._stream = None
         if not 1 / LARGEST_RATIO <= rate_out / rate_in <= LARGEST_RATIO:
             raise InputError(
@@ -45,7 +45,7 @@ class Resampler:
 
             self._stream = soxr.ResampleStream(rate_in, rate_out, n_channels, dtype="float32", quality="HQ")
         self._n_channels = n_channels
-        self._n_at_once = max(1, SAMPLES_AT_ONCE * rate_in // max(rate_in, rate_out))
+        self._n_at_once = max(1, int(SAMPLES_AT_ONCE * rate_in / max(rate_in, rate_out)))
 
     def feed(self, block: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         """Take up samples (n_channels, n) and yield those that became certain, in pieces."""
