@@ -1,0 +1,26 @@
+"""Watching an ML pipeline: rows out of distribution, batches that have drifted, and alarms on a stream of rows."""
+
+from offkey.drift.columns import ColumnDrift
+from offkey.drift.files import read_columns
+from offkey.drift.monitor import DriftFinding, Monitored, with_outputs
+from offkey.drift.page import write_drift_report
+from offkey.drift.reference import Reference
+from offkey.drift.result import DriftReport, TogetherTest
+from offkey.drift.saving import load
+from offkey.drift.stream import Alarm
+from offkey.drift.watching import DriftStream
+
+__all__ = [
+    "Alarm",
+    "ColumnDrift",
+    "DriftFinding",
+    "DriftReport",
+    "DriftStream",
+    "Monitored",
+    "Reference",
+    "TogetherTest",
+    "load",
+    "read_columns",
+    "with_outputs",
+    "write_drift_report",
+]
