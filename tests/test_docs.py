@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from offkey import write
@@ -83,6 +84,23 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
+def logs(recordings):
+    """Logs of sensors, and tables of a model's inputs, that the README names."""
+    rng = np.random.default_rng(0)
+    for name, columns, n_rows in (
+        *((f"vibration/normal/{i}", ["x [g]", "y [g]"], 4096) for i in range(8)),
+        ("vibration/today/0", ["x [g]", "y [g]"], 4096),
+        *((f"circuit/normal/{i}", ["flow [l/min]", "pressure [bar]"], 300) for i in range(8)),
+    ):
+        table = pd.DataFrame(rng.normal(size=(n_rows, len(columns))), columns=columns)
+        table.insert(0, "time", np.arange(n_rows) / (2048 if n_rows > 300 else 1))
+        (recordings / name).parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(recordings / f"{name}.csv", index=False)
+    for name in ("reference", "today"):
+        pd.DataFrame(rng.normal(size=(80, 3)), columns=["a", "b", "c"]).to_csv(recordings / f"{name}.csv", index=False)
+
+
+@pytest.fixture
 def recordings(made, tmp_path, monkeypatch):
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
@@ -126,10 +144,10 @@ def test_the_commands_of_the_start_page_run(recordings, capsys):
     run_page(DOCS / "index.md", capsys)
 
 
-def test_the_commands_of_the_readme_run(recordings, capsys):
+def test_the_commands_of_the_readme_run(logs, capsys):
     commands = [line for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines()]
     ours = [line.partition("#")[0].split() for line in commands if line.startswith("offkey ")]
-    verbs = "fit report score evaluate info calibrate calibrate score threshold sensitivity simulate compare dcase"
+    verbs = "fit report score evaluate info fit report fit drift drift calibrate calibrate score threshold sensitivity simulate compare dcase"
     assert [words[1] for words in ours] == verbs.split()
     for words in ours:
         with pytest.raises(SystemExit) as stop:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from offkey.explain.wording import Spans, Wording
 from offkey.features import Feature
+from offkey.features.base import UNIT_OF_SIGNAL
 from offkey.pipeline.ranges import STATISTICS, NormalRanges
 from offkey.signals import Clip
 from offkey.signals.findings import channel_label
@@ -20,9 +21,6 @@ from offkey.windows import WindowArray, WindowGrid
 __all__ = ["BrokenRelation", "OddValue", "ValueDescriber", "ValueProfile", "band_name", "unit_of", "unscaled"]
 
 Array = NDArray[np.float64]
-
-UNITS = {"RMS": "dB", "peak-to-peak": "dB", "zero crossings": "Hz", "crest factor": "", "kurtosis": "", "skewness": ""}
-"""Of bands by name; others are in the unit of the signal."""
 
 
 @final
@@ -261,10 +259,10 @@ def band_name(feature: Feature, band: int) -> str:
 
 
 def unit_of(feature: Feature, units: Sequence[str], band: int, channel: int) -> str:
-    """Return the unit of a value: of a band of a spectrum, dB; else by its name, or that of the signal."""
-    name = str(feature.fitted_state["band_names_"][band])
+    """Return the unit of a value; of full scale none is told."""
+    unit = str(feature.fitted_state["band_units_"][band])
     own = units[feature.signal_channel(channel)]
-    return UNITS.get(name, "dB" if name.endswith(" Hz") else "" if own == "FS" else own)
+    return unit if unit != UNIT_OF_SIGNAL else "" if own == "FS" else own
 
 
 def _alike(value: float, low: float, high: float) -> list[str]:

@@ -13,7 +13,10 @@ from offkey.errors import ShapeError
 from offkey.parameters import Parameterized
 from offkey.signals import Clip
 
-__all__ = ["Feature", "Framer", "are_channels", "frames_of"]
+__all__ = ["UNIT_OF_SIGNAL", "Feature", "Framer", "are_channels", "frames_of"]
+
+UNIT_OF_SIGNAL = "signal"
+"""The unit of a band that is in that of the signal."""
 
 VALUES_LEARNED = 10_000_000
 """Values that a scale is learned from, about, at most: of frames all over the recordings."""
@@ -31,7 +34,7 @@ class Feature(Parameterized, ABC):
     names it in ``rate``; one that hears some channels only names them in ``channels``.
 
     Its bands are spectral, in dB, where fitting sets ``band_hz_`` (n_bands,) and ``band_edges_hz_`` (n_bands + 1,);
-    others have ``band_names_``.
+    others have ``band_names_`` and ``band_units_``.
     """
 
     n_fft: Any

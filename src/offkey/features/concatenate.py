@@ -42,8 +42,8 @@ class Concatenate(Feature):
         Length and distance of frames, in samples.
     n_bands_ : int
         Bands of all parts.
-    band_names_ : tuple of str
-        Their names; a band of a spectrum is named by its edges, such as ``"48-52 Hz"``.
+    band_names_, band_units_ : tuple of str
+        Their names and units; a band of a spectrum is named by its edges, such as ``"48-52 Hz"``.
     parts_ : tuple of Feature
         The parts as fitted.
 
@@ -88,6 +88,7 @@ class Concatenate(Feature):
         self.parts_ = (first, *(part.set_params(**lengths).fit(rate) for part in others))
         self.rate_, self.n_fft_, self.hop_length_ = rate, first.frame_samples, first.hop_samples
         self.band_names_ = tuple(name for part in self.parts_ for name in _band_names(part))
+        self.band_units_ = tuple(unit for part in self.parts_ for unit in _band_units(part))
         self.n_bands_ = len(self.band_names_)
         return self
 
@@ -124,6 +125,13 @@ class Concatenate(Feature):
 
     def _transform(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.concatenate([part.transform(samples) for part in self.parts_], axis=1)
+
+
+def _band_units(part: Feature) -> list[str]:
+    """Return units of a fitted front end's bands: decibels of a spectrum's."""
+    state = part.fitted_state
+    unit = "dB" if "band_edges_hz_" in state else ""
+    return list(state.get("band_units_", (unit,) * state["n_bands_"]))
 
 
 def _band_names(part: Feature) -> list[str]:

@@ -33,7 +33,7 @@ class Correlation(Feature):
         Length of frames, in samples. If not given, as of a `Spectrum`: the power of two nearest to
         ``12 * sqrt(rate)``.
     hop_length : int, optional
-        Distance of frames, in samples; half their length if not given.
+        Distance of frames, in samples; a quarter of their length if not given.
     channels : sequence of int, optional
         Channels of the signal that are looked at; all if not given.
 
@@ -45,8 +45,8 @@ class Correlation(Feature):
         Length and distance of frames, in samples.
     n_bands_ : int
         ``reach``.
-    band_names_ : tuple of str
-        Their names.
+    band_names_, band_units_ : tuple of str
+        Their names, and that they have no unit.
 
     Examples
     --------
@@ -88,6 +88,7 @@ class Correlation(Feature):
         self.rate_, self.n_fft_, self.hop_length_ = rate, n_fft, hop
         self.n_bands_ = self.reach
         self.band_names_ = tuple(f"correlation with {_following(step)}" for step in range(1, self.reach + 1))
+        self.band_units_ = ("",) * self.reach
         return self
 
     def _transform(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:

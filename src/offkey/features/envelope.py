@@ -42,7 +42,7 @@ class Envelope(Feature):
         Length of frames, in samples. If not given, the power of two nearest to half a second (at least 64): it must
         resolve how often a shaft turns.
     hop_length : int, optional
-        Distance of frames, in samples; half their length if not given.
+        Distance of frames, in samples; a quarter of their length if not given.
     n_bands : int
         Number of bands, at most: none is narrower than a line.
     eps : float

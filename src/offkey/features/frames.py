@@ -73,7 +73,7 @@ def long_frame(rate: float) -> int:
 
 
 def frame_lengths(feature: Feature, rate: float, usual: Callable[[float], int], least: int) -> tuple[int, int]:
-    """Return the length and distance of frames, in samples: those given, or ``usual(rate)`` and half of it.
+    """Return the length and distance of frames, in samples: those given, or ``usual(rate)`` and a quarter of it.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def frame_lengths(feature: Feature, rate: float, usual: Callable[[float], int], 
     require(name, {f"rate={rate}: above 0": 0 < rate < math.inf})
     n_fft = usual(rate) if feature.n_fft is None else feature.n_fft
     require(name, {f"n_fft={n_fft}: a whole number from {least}": is_whole(n_fft, least)})
-    hop = max(1, n_fft // 2) if feature.hop_length is None else feature.hop_length
+    hop = max(1, n_fft // 4) if feature.hop_length is None else feature.hop_length
     require(
         name,
         {

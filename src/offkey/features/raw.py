@@ -8,7 +8,7 @@ from typing import Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.features.base import Feature
+from offkey.features.base import UNIT_OF_SIGNAL, Feature
 from offkey.features.frames import frame_lengths, frames_in
 
 __all__ = ["Raw"]
@@ -36,7 +36,7 @@ class Raw(Feature):
         Length and distance of frames, in samples.
     n_bands_ : int
         Samples of a frame.
-    band_names_ : tuple of str
+    band_names_, band_units_ : tuple of str
         ``("value",)``, or ``("value 1", "value 2", ...)`` of a longer frame.
 
     Examples
@@ -71,6 +71,7 @@ class Raw(Feature):
         vars(self).pop("scale_", None)
         self.rate_, self.n_fft_, self.hop_length_, self.n_bands_ = rate, n_fft, hop, n_fft
         self.band_names_ = ("value",) if n_fft == 1 else tuple(f"value {i + 1}" for i in range(n_fft))
+        self.band_units_ = (UNIT_OF_SIGNAL,) * n_fft
         return self
 
     def _transform(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:

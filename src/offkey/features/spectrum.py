@@ -34,7 +34,7 @@ class Spectrum(Feature):
         Length of frames, in samples. If not given, the power of two nearest to ``12 * sqrt(rate)``: 32 at 10 Hz, 128 at
         200 Hz, 512 at 1 kHz, 2048 at 25.6 kHz, 16384 at 1 MHz.
     hop_length : int, optional
-        Distance of frames, in samples; half their length if not given.
+        Distance of frames, in samples; a quarter of their length if not given.
     window : str
         Name of a window of `scipy.signal.get_window`.
     n_bands : int

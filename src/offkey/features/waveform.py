@@ -11,7 +11,7 @@ from typing import Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.features.base import Feature
+from offkey.features.base import UNIT_OF_SIGNAL, Feature
 from offkey.features.frames import decibels, frame_by_frame, frame_lengths, require, short_frame
 
 __all__ = ["STATISTICS", "Statistics"]
@@ -50,6 +50,10 @@ STATISTICS: Mapping[str, Callable[[_Waveform], NDArray[np.float64]]] = MappingPr
 )
 """Each makes one number of each frame."""
 
+UNITS = dict.fromkeys(STATISTICS, "") | {
+    "mean": UNIT_OF_SIGNAL, "RMS": "dB", "peak-to-peak": "dB", "zero crossings": "Hz"
+}  # fmt: skip
+
 
 @final
 class Statistics(Feature):
@@ -76,7 +80,7 @@ class Statistics(Feature):
         Length of frames, in samples. If not given, as of a `Spectrum`: the power of two nearest to
         ``12 * sqrt(rate)``.
     hop_length : int, optional
-        Distance of frames, in samples; half their length if not given.
+        Distance of frames, in samples; a quarter of their length if not given.
     eps : float
         Mean square that is added to that of each frame: with it a constant has levels, and shapes of 0.
     channels : sequence of int, optional
@@ -90,8 +94,8 @@ class Statistics(Feature):
         Length and distance of frames, in samples.
     n_bands_ : int
         Number of statistics.
-    band_names_ : tuple of str
-        Their names.
+    band_names_, band_units_ : tuple of str
+        Their names and units.
 
     Examples
     --------
@@ -144,6 +148,7 @@ class Statistics(Feature):
         vars(self).pop("scale_", None)
         self.rate_, self.n_fft_, self.hop_length_ = rate, n_fft, hop
         self.band_names_, self.n_bands_ = names, len(names)
+        self.band_units_ = tuple(UNITS[name] for name in names)
         return self
 
     def _transform(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:

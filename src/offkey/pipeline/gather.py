@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey.errors import InputError, ReadError
-from offkey.features import Feature, Framer, LogMel, Raw, Spectrum
+from offkey.features import Embedding, Feature, Framer, LogMel, Raw, Spectrum
 from offkey.pipeline.held_out import FEWEST_RECORDINGS
 from offkey.pipeline.sources import SOUND, Failure, Recording, Source, misfit, survey
 from offkey.progress import track
@@ -124,14 +124,12 @@ def gather(
     sources = [source for source, reason in zip(sources, reasons, strict=True) if not reason]
     rate = rate or (feature.rate if feature else None) or _commonest(source.rate for source in sources)
     notes = list(dict.fromkeys(note for source in sources for note in source.notes))
-    if feature is None:
-        feature = usual_feature(units, rate)
-        if not isinstance(feature, LogMel):
-            notes.append(f"The front end is {feature!r}, by the rate of {rate:g} Hz (set the features to change that).")
     n_resampled = sum(source.rate != rate for source in sources)
     if n_resampled:
         notes.append(f"{n_resampled} of {len(sources)} recordings have another rate and are resampled to {rate:g} Hz.")
-    feature = feature.unfitted().fit(rate)
+    feature = (feature or usual_feature(units, rate)).unfitted().fit(rate)
+    if not isinstance(feature, LogMel | Embedding):
+        notes.append(_front_end_in_words(feature, rate))
     grid = choose_grid(feature, rate, window_s, hop_s, [source.n_samples_at(rate) for source in sources], notes)
     shape = feature.frame_shape(len(channels))
     expected_frames = sum(feature.n_frames(source.n_samples_at(rate)) for source in sources)
@@ -174,6 +172,13 @@ def shared(gathered: Gathered) -> Iterator[Gathered]:
         np.save(path, gathered.store.frames, allow_pickle=False)
         frames = np.load(path, mmap_mode="r", allow_pickle=False)
         yield replace(gathered, store=StoredFrames(frames, gathered.store.recordings))
+
+
+def _front_end_in_words(feature: Feature, rate: float) -> str:
+    n_fft, hop, n_bands = feature.frame_samples, feature.hop_samples, feature.fitted_state["n_bands_"]
+    bands = f"{n_bands} bands" if n_bands > 1 else "1 band"
+    frames = f"frames of {n_fft} samples every {hop}" if n_fft > 1 else "each sample a frame"
+    return f"The front end is {feature!r}: at {rate:g} Hz {frames}, {bands} (set the features to change that)."
 
 
 def _fill(
