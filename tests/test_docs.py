@@ -147,8 +147,8 @@ def test_the_commands_of_the_start_page_run(recordings, capsys):
 def test_the_commands_of_the_readme_run(logs, capsys):
     commands = [line for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines()]
     ours = [line.partition("#")[0].split() for line in commands if line.startswith("offkey ")]
-    verbs = "fit report score evaluate info fit report fit drift drift calibrate calibrate score threshold sensitivity simulate compare dcase"
-    assert [words[1] for words in ours] == verbs.split()
+    verbs = "fit report score evaluate info fit report fit drift drift calibrate calibrate score threshold"
+    assert [words[1] for words in ours] == [*verbs.split(), "sensitivity", "simulate", "compare", "dcase"]
     for words in ours:
         with pytest.raises(SystemExit) as stop:
             make_app()(words[1:])

@@ -75,7 +75,10 @@ def test_logs_are_fitted_scored_and_evaluated_like_sound(plant):
     assert document["units"] == ["g", "g", "g"]
     assert document["features"] == "Spectrum()"
     assert document["rate"] == RATE
-    assert any("The front end is Spectrum(): at 1000 Hz frames of 512 samples every 128, 128 bands" in note for note in document["notes"])
+    assert any(
+        "The front end is Spectrum(): at 1000 Hz frames of 512 samples every 128, 128 bands" in note
+        for note in document["notes"]
+    )
     scored = offkey("score", "today", "-m", "m.offkey", "--fail-on-anomaly", cwd=plant)
     assert scored.returncode == 1
     lines = {line.split()[-1]: line.split()[0] for line in scored.stdout.splitlines() if ".csv" in line}
@@ -135,6 +138,17 @@ def test_a_log_with_gaps_is_decided_piece_by_piece(pipeline, tmp_path):
     with pytest.raises(ReadError, match="holds 3 recordings, such as"):
         pipeline.decide(path)
     assert pipeline.decide(find_pieces(path)[0][1]) == decisions[1]
+
+
+def test_what_was_noted_on_files_is_told_once_for_each_kind(tmp_path):
+    for i in range(6):
+        path = write_log(tmp_path / f"{i}.csv", shaken(i, seconds=8))
+        rows = path.read_text().splitlines()
+        path.write_text("\n".join(rows[: 3001 + 100 * i] + rows[3501 + 100 * i :]) + "\n")
+    fitted = Pipeline(Gaussian(), window_s=1.0).fit(tmp_path)
+    gaps = [note for note in fitted.notes_ if "gap" in note]
+    assert len(gaps) == 1
+    assert gaps[0].startswith(f"6 files, such as {tmp_path / '0.csv'}: it has 1 gap in its timestamps")
 
 
 def test_what_cannot_be_read_is_reported_and_the_others_are_scored(plant, tmp_path, pipeline):
@@ -271,6 +285,18 @@ def test_sound_files_of_other_units_are_told_apart(tmp_path, pipeline):
     write(Clip(shaken(7) / 4, RATE), tmp_path / "raw.wav", subtype="FLOAT")
     with pytest.raises(ReadError, match="in FS, the pipeline was fitted on it in g"):
         pipeline.decide(tmp_path / "raw.wav")
+
+
+def test_wave_files_of_a_sensor_have_the_unit_that_is_given(tmp_path):
+    for i in range(6):
+        write(Clip(shaken(i) / 4, RATE), tmp_path / f"{i}.wav", subtype="FLOAT")
+    fitted = Pipeline(Gaussian(), window_s=1.0, reading=Reading(unit="V")).fit(tmp_path)
+    assert (fitted.channels_, fitted.units_) == (("0", "1", "2"), ("V", "V", "V"))
+    assert isinstance(fitted.features_, Spectrum)
+    assert fitted.decide(tmp_path / "3.wav").score == fitted.decide(Clip(shaken(3) / 4, RATE, unit="V")).score
+    refused = Pipeline(Gaussian(), reading=Reading(unit=["V", "A"]))
+    with pytest.raises(InputError, match="2 units were given for 3 channels"):
+        refused.fit(tmp_path)
 
 
 def test_a_folder_with_sound_keeps_its_tables_out(tmp_path):

@@ -283,7 +283,8 @@ def _first_unit(pipeline: Pipeline, recording: Recording) -> Clip:
         n_read += block.shape[1]
         if n_read >= n_wanted:
             break
-    return Clip(np.concatenate(blocks, axis=1)[:, :n_wanted], pipeline.rate_, source=source.name)
+    samples = np.concatenate(blocks, axis=1)[:, :n_wanted]
+    return Clip(samples, pipeline.rate_, source.channels, source.units, source=source.name)
 
 
 def _notes(pipeline: Pipeline, used: list[Recording], n_alarms: int, n_short: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -123,7 +124,7 @@ def gather(
     failures += [Failure(each.name, reason) for each, reason in zip(sources, reasons, strict=True) if reason]
     sources = [source for source, reason in zip(sources, reasons, strict=True) if not reason]
     rate = rate or (feature.rate if feature else None) or _commonest(source.rate for source in sources)
-    notes = list(dict.fromkeys(note for source in sources for note in source.notes))
+    notes = _notes_on_files(sources)
     n_resampled = sum(source.rate != rate for source in sources)
     if n_resampled:
         notes.append(f"{n_resampled} of {len(sources)} recordings have another rate and are resampled to {rate:g} Hz.")
@@ -172,6 +173,18 @@ def shared(gathered: Gathered) -> Iterator[Gathered]:
         np.save(path, gathered.store.frames, allow_pickle=False)
         frames = np.load(path, mmap_mode="r", allow_pickle=False)
         yield replace(gathered, store=StoredFrames(frames, gathered.store.recordings))
+
+
+def _notes_on_files(sources: Sequence[Source]) -> list[str]:
+    """Return what was noted on reading files, each kind once: with the first file, and the number of them."""
+    kinds: dict[str, dict[str, str]] = {}
+    for source in sources:
+        for note in source.notes:
+            kinds.setdefault(re.sub(r"[\d.]+", "", note), {}).setdefault(source.path, note)
+    return [
+        f"{f'{len(found)} files, such as ' if len(found) > 1 else ''}{next(iter(found))}: {next(iter(found.values()))}."
+        for found in kinds.values()
+    ]
 
 
 def _front_end_in_words(feature: Feature, rate: float) -> str:

@@ -124,13 +124,16 @@ class Source:
 
 
 def open_source(recording: Recording, reading: Reading | None = None) -> Source:
-    """Look at a recording without reading it; ``reading`` says how sensor files are read.
+    """Look at a recording without reading it.
+
+    ``reading`` says how sensor files are read, and of sound files the unit, where that is not full scale.
 
     Raises
     ------
     ReadError
         If it is missing, empty, not readable, or a sensor file that holds several recordings.
     """
+    reading = reading or Reading()
     if isinstance(recording, ReadError):
         raise recording
     if isinstance(recording, Clip):
@@ -142,7 +145,7 @@ def open_source(recording: Recording, reading: Reading | None = None) -> Source:
         told = recording.rate, recording.n_samples, recording.channels, recording.units
         return Source(recording.name, recording.path, *told, recording, recording.notes)
     if is_sensor_file(recording):
-        return open_source(_only(pieces_of(recording, reading or Reading()), recording))
+        return open_source(_only(pieces_of(recording, reading), recording))
     name = os.fspath(recording)
     with SoundFile(name) as file:
         n_samples = file.n_samples
@@ -151,7 +154,11 @@ def open_source(recording: Recording, reading: Reading | None = None) -> Source:
         elif n_samples > LONGEST_COMPRESSION * Path(name).stat().st_size:
             raise ReadError(name, f"states {n_samples} samples, more than a file of its size can hold.")
         channels = tuple(str(channel) for channel in range(file.n_channels))
-        return Source(name, name, file.rate, n_samples, channels, (SOUND,) * file.n_channels, name)
+        try:
+            units = reading.units(channels, (SOUND,) * len(channels))
+        except InputError as error:
+            raise ReadError(name, str(error)) from error
+        return Source(name, name, file.rate, n_samples, channels, units, name)
 
 
 def _only(pieces: Sequence[Piece], path: str | os.PathLike[str]) -> Piece:
@@ -224,15 +231,15 @@ def list_recordings(recordings: Any, reading: Reading | None = None) -> list[Rec
     if not isinstance(recordings, Iterable):
         raise InputError(f"{recordings!r} was given as recordings. Give a folder, files, clips or a recordings table.")
     listed: list[Recording] = []
-    files: dict[str, str | os.PathLike[str]] = {}
+    seen: set[str] = set()
     for recording in recordings:
         if isinstance(recording, Clip | Piece | ReadError):
             listed.append(recording)
             continue
         for path in find(recording):
-            if os.path.realpath(path) not in files:
-                files[os.path.realpath(path)] = path
+            if os.path.realpath(path) not in seen:
                 listed.append(path)
+            seen.add(os.path.realpath(path))
     if not listed:
         raise InputError("No recordings were given. Give a folder, files, clips or a recordings table.")
     return _with_pieces(listed, reading or Reading())
@@ -240,11 +247,15 @@ def list_recordings(recordings: Any, reading: Reading | None = None) -> list[Rec
 
 def _with_pieces(listed: Sequence[Recording], reading: Reading) -> list[Recording]:
     """Put behind all others the recordings that sensor files hold, and errors of what in them cannot be read."""
-    files = [path for path in listed if isinstance(path, str | os.PathLike) and is_sensor_file(path)]
-    if not files:
-        return list(listed)
-    pieces, errors = find_pieces(files, reading)
-    return [*(each for each in listed if each not in files), *pieces, *errors]
+    files: list[str | os.PathLike[str]] = []
+    others: list[Recording] = []
+    for each in listed:
+        if isinstance(each, str | os.PathLike) and is_sensor_file(each):
+            files.append(each)
+        else:
+            others.append(each)
+    pieces, errors = find_pieces(files, reading) if files else ([], [])
+    return [*others, *pieces, *errors]
 
 
 def list_normal(recordings: Any, reading: Reading | None = None) -> list[Recording]:
