@@ -3,24 +3,29 @@
 import json
 import math
 import zipfile
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom, false_discovery_control, ks_2samp
+from scipy.stats import binom, false_discovery_control, fisher_exact, hypergeom, ks_2samp, kstest
 
 import offkey
 from offkey import bundle, drift
-from offkey.decisions import benjamini_hochberg
+from offkey.decisions import adjusted_p_values, benjamini_hochberg
 from offkey.detectors import Gaussian, Level
 from offkey.drift import Reference, multivariate
-from offkey.drift.columns import adjusted, compare_columns, stability_index
+from offkey.drift.columns import compare_columns, stability_index
 from offkey.drift.encoding import fit_encoding, pooled_rows
-from offkey.drift.multivariate import classifier_test, mean_discrepancy_test
+from offkey.drift.multivariate import classifier_test, mean_discrepancy_test, n_permutations
 from offkey.drift.onset import onset
-from offkey.drift.table import Column, as_table, matched
+from offkey.drift.relabelling import relabelled_p_value
+from offkey.drift.table import as_table, matched
+from offkey.drift.units import time_order
+from offkey.drift.values import Column
 from offkey.errors import BundleError, InputError, NotFittedError, ShapeError
 
 SURELY = 1e-4
@@ -123,6 +128,8 @@ def test_infinite_numbers_are_missing():
         ({"a": np.zeros(2), "b": np.zeros(3)}, "2 and 3 rows"),
         ({"a": np.zeros((2, 2, 2))}, "'a' has the shape (2, 2, 2)"),
         ({"a": np.array([1j])}, "'a' holds complex numbers"),
+        (pd.DataFrame({"a": [np.zeros(2), np.zeros(2)]}), "'a' holds lists or arrays"),
+        ({"a": [[1, 2], [3]]}, "'a' is ragged"),
     ],
 )
 def test_what_is_no_table_is_refused_in_one_sentence_and_advice(data, words):
@@ -159,6 +166,46 @@ def test_columns_may_come_in_another_order_and_a_column_may_be_all_missing(refer
     assert any("Nothing of age, city is there" in note for note in report.notes)
 
 
+def test_whole_numbers_as_categories_read_the_same_from_numbers_and_from_texts():
+    for values in ([1, 2, 10], [1.0, 2.0, 10.0], ["1", "2", "10"], ["1.0", "2.0", "10.0"], [b"1", b"2.0", b"10"]):
+        assert as_table({"c": values}, categorical=["c"]).columns[0].levels == ("1", "10", "2")
+    assert as_table({"c": ["007", "08.0", "1.5", "v1.0"]}).columns[0].levels == ("007", "08", "1.5", "v1.0")
+
+
+def test_decimals_fractions_and_huge_numbers_are_numbers():
+    column = as_table({"x": np.array([Decimal("1.5"), None, Fraction(1, 4), 10**400, -(10**400)], object)}).columns[0]
+    assert column.kind == "numeric"
+    assert np.array_equal(column.values, [1.5, np.nan, 0.25, 1e150, -1e150], equal_nan=True)
+
+
+def test_pandas_marks_of_missing_values_are_missing_alone_and_in_lists():
+    for values in ([1.0, pd.NA], [1.0, pd.NaT], [1.0, None]):
+        assert as_table({"x": values}).columns[0].is_missing.tolist() == [False, True]
+    assert as_table({"x": pd.NA, "c": "a"}).columns[0].is_missing.tolist() == [True]
+    assert as_table({"c": ["a", pd.NA]}).columns[0].is_missing.tolist() == [False, True]
+
+
+def test_halves_of_characters_are_spelt_out(tmp_path):
+    table = {"n\ud800": ["a\ud800", "b"] * 10}
+    Reference().fit(table).save(tmp_path / "m")
+    assert drift.load(tmp_path / "m").sample_.columns[0].levels == ("a\\ud800", "b")
+
+
+def test_names_may_be_numbers():
+    frame = pd.DataFrame({0: np.repeat(np.arange(20), 2), 1: np.arange(40.0), 2: np.arange(40), 3: np.zeros(40)})
+    reference = Reference(group=0, drop=[1], categorical=[2]).fit(frame)
+    assert reference.sample_.names == ["2", "3"]
+    assert reference.sample_.columns[0].kind == "categorical"
+    assert reference.check(frame, time=1).n_batch == 20
+
+
+def test_a_column_of_which_the_reference_has_nothing_may_hold_anything_and_that_is_told():
+    reference = Reference().fit({"new": [None] * 60, "x": np.arange(60.0)})
+    for values in (["a"] * 30, [1.0] * 30):
+        (moved,) = reference.check({"new": values, "x": np.arange(0, 60, 2.0)}).moved
+        assert (moved.name, moved.change) == ("new", "missing 100 % → 0 %")
+
+
 # tests of one column
 
 
@@ -189,13 +236,49 @@ def test_columns_without_drift_are_reported_no_more_often_than_stated(kind, n, m
         assert sum(p <= rate for p in p_values) <= most_alarms(200, rate)
 
 
-def test_few_of_a_category_are_judged_by_relabelling_as_exactly_as_fisher_does():
-    from scipy.stats import fisher_exact
+def test_two_categories_are_judged_by_fisher_and_more_by_relabelling_as_exactly():
+    first, second = "a" * 30 + "b" * 2, "a" * 3 + "b" * 3
+    found = compare_columns(categories(first), categories(second), np.random.default_rng(0))
+    exact = fisher_exact([[30, 2], [3, 3]])[1]
+    assert (found.test, found.p_value) == ("chi-squared (Fisher)", pytest.approx(exact))
+    rng = np.random.default_rng(0)
+    relabelled = relabelled_p_value(3, lambda n: rng.hypergeometric(5, 33, 6, n), 50_000)
+    assert relabelled == pytest.approx(hypergeom.sf(2, 38, 5, 6), rel=0.3)
 
-    first, second = categories("a" * 30 + "b" * 2), categories("a" * 3 + "b" * 3)
-    found = compare_columns(first, second, np.random.default_rng(0))
-    assert found.test == "chi-squared (relabelled)"
-    assert found.p_value == pytest.approx(fisher_exact([[30, 2], [3, 3]])[1], abs=0.004)
+
+def test_rare_flags_are_reported_no_more_often_than_stated_at_the_small_levels_of_many_columns():
+    n, m, level = 1000, 100, 0.01 / 3 / 200
+    probability = 0.0
+    for k in range(15, 35):  # of the batch's flags, given 80 in all: those that are reported at this level
+        first, second = (np.repeat(["a", "b"], counts) for counts in ([n - 80 + k, 80 - k], [m - k, k]))
+        p = compare_columns(categories(first), categories(second), np.random.default_rng(0)).p_value
+        probability += hypergeom.pmf(k, n + m, 80, m) * (p <= level)
+    assert 0 < probability <= level
+
+
+def test_categories_that_are_all_new_are_reported_among_many_columns():
+    found = compare_columns(categories("abc" * 100), categories("z" * 30), np.random.default_rng(0))
+    assert found.p_value < 1e-30  # no relabelling is as large: their number is no floor
+    rng, p_values = np.random.default_rng(1), []
+    for _ in range(200):
+        rows = rng.permutation(list("aabbccd" * 9))
+        p_values.append(compare_columns(categories(rows[:50]), categories(rows[50:]), rng).p_value)
+    assert sum(p <= 0.05 for p in p_values) <= most_alarms(200, 0.05)
+    assert min(p_values) < 0.1
+
+
+def test_relabelling_ends_early_and_is_exact_all_the_same():
+    rng, drawn = np.random.default_rng(0), []
+
+    def draw(size):
+        drawn.append(size)
+        return rng.random(size)
+
+    p_values = np.array([relabelled_p_value(rng.random(), draw, 2000) for _ in range(400)])
+    assert sum(drawn) < 0.6 * 400 * 2000
+    assert kstest(p_values, "uniform").pvalue > SURELY
+    assert relabelled_p_value(2.0, draw, 999) == 1 / 1000
+    assert relabelled_p_value(0.0, lambda size: np.full(size, -1e-15), 999) == 1.0  # rounding makes none smaller
 
 
 def test_an_unseen_category_and_missing_values_are_told():
@@ -224,9 +307,9 @@ def test_a_constant_column_does_not_move_until_it_does():
 
 def test_adjusted_p_values_are_scipys_and_report_what_benjamini_and_hochberg_do():
     p_values = np.random.default_rng(0).random(50) ** 3
-    assert adjusted(p_values) == pytest.approx(false_discovery_control(p_values))
+    assert adjusted_p_values(p_values) == pytest.approx(false_discovery_control(p_values))
     for rate in (0.01, 0.1, 0.3):
-        assert np.array_equal(adjusted(p_values) <= rate, benjamini_hochberg(p_values, rate))
+        assert np.array_equal(adjusted_p_values(p_values) <= rate, benjamini_hochberg(p_values, rate))
 
 
 def test_the_stability_index_is_its_formula_and_its_mean_without_drift_is_as_said():
@@ -249,7 +332,7 @@ def test_the_mean_discrepancy_is_that_of_the_slow_formula(few_relabellings):
     width = np.median([squared[i][j] for i in range(15) for j in range(i)])
     kernel = np.exp(-np.array(squared) / width)
     slow = kernel[:9, :9].mean() + kernel[9:, 9:].mean() - 2 * kernel[:9, 9:].mean()
-    assert mean_discrepancy_test(first, second, rng)[0] == pytest.approx(slow)
+    assert mean_discrepancy_test(first, second, rng, 99)[0] == pytest.approx(slow)
 
 
 @pytest.mark.parametrize("test", [mean_discrepancy_test, classifier_test])
@@ -259,7 +342,7 @@ def test_all_columns_together_are_reported_no_more_often_than_stated(test, n, fe
     for _ in range(100):
         table = as_table({"x": np.round(rng.normal(size=(40 + n, 2)), 1), "c": rng.choice(list("ab"), 40 + n).tolist()})
         rows = pooled_rows(table.take(np.arange(40)), table.take(np.arange(40, 40 + n)))
-        p_values.append(test(*rows, rng)[1])
+        p_values.append(test(*rows, rng, 99)[1])
     for rate in (0.1, 0.3):
         assert sum(p <= rate for p in p_values) <= most_alarms(100, rate)
     assert min(p_values) < 0.2  # and they do vary
@@ -271,7 +354,7 @@ def test_columns_that_only_move_against_each_other_are_found_together(test, few_
     first = rng.multivariate_normal([0, 0], [[1, 0.9], [0.9, 1]], 300)
     second = rng.multivariate_normal([0, 0], [[1, -0.9], [-0.9, 1]], 300)
     rows = pooled_rows(as_table(first), as_table(second))
-    assert test(*rows, rng)[1] == pytest.approx(1 / 100)
+    assert test(*rows, rng, 99)[1] == pytest.approx(1 / 100)
     moved = [compare_columns(numbers(a), numbers(b), rng).p_value for a, b in zip(first.T, second.T, strict=True)]
     assert min(moved) > 0.01
 
@@ -347,6 +430,46 @@ def test_since_when_is_told_to_within_a_few_rows(reference, start):
     assert moved["age"].since == str(times[moved["age"].since_row])
 
 
+@pytest.mark.parametrize("kind", ["numbers", "categories"])
+def test_since_when_is_found_as_by_trying_every_row(kind):
+    rng = np.random.default_rng(2)
+    then, now = rng.integers(0, 4, 60), np.concatenate([rng.integers(0, 4, 30), rng.integers(2, 5, 25)])
+    series, best = np.concatenate([then, now]), []
+    for k in range(len(now) - 4):
+        before, after = series[: 60 + k], series[60 + k :]
+        shares = [np.bincount(each, minlength=5) / len(each) for each in (before, after)]
+        difference = shares[1] - shares[0]
+        difference = difference.cumsum() if kind == "numbers" else difference
+        best.append(np.abs(difference).max() * math.sqrt(len(before) * len(after) / len(series)))
+    make = numbers if kind == "numbers" else lambda values: categories([f"c{value}" for value in values])
+    assert onset(make(then), make(now)) == np.argmax(best)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["2026-03-01", "2026-03-02 14:00", "2026-03-10"],
+        ["1", "2", "10"],
+        np.array([1, 2, 10], object),
+        pd.to_datetime(["2026-03-01", "2026-03-02", "2026-03-10"]),
+        pd.to_datetime(["2026-03-01", "2026-03-02", "2026-03-10"]).tz_localize("Europe/Paris"),
+        pd.to_timedelta([1, 2, 10], unit="h"),
+    ],
+    ids=["text", "numbers as text", "objects", "dates", "zoned", "spans"],
+)
+def test_the_order_of_times_is_that_of_time_not_of_letters(times):
+    frame = pd.DataFrame({"t": times}).iloc[[2, 0, 1]]
+    order, told = time_order(frame, "t")
+    assert order.tolist() == [1, 2, 0]
+    assert len(set(told)) == 3
+
+
+@pytest.mark.parametrize("times", [["31/03/2026", "01/04/2026"], ["monday", "tuesday"], [1, "2026-03-01"], [{}, {}]])
+def test_times_that_tell_no_order_are_refused(times):
+    with pytest.raises(InputError, match="'t' tells no order"):
+        time_order({"t": np.array(times, object)}, "t")
+
+
 def test_since_when_of_missing_values_and_new_categories():
     rng = np.random.default_rng(0)
     then = numbers(rng.normal(size=300))
@@ -416,7 +539,11 @@ def test_rows_of_one_group_count_once():
     [
         (Reference(), np.zeros((9, 2)), "9 rows"),
         (Reference(drop=["a"]), {"a": np.zeros(20)}, "no columns left"),
-        (Reference(categorical=["b"]), {"a": np.zeros(20)}, "'b' was named categorical"),
+        (Reference(categorical=["b"]), {"a": np.zeros(20)}, "'b' was named .categorical."),
+        (Reference(drop=["b"]), {"a": np.zeros(20)}, "'b' was named .drop."),
+        (Reference(drop="ab"), {"a": np.zeros(20)}, "drop='ab' was given"),
+        (Reference(categorical="a"), {"a": np.zeros(20)}, "categorical='a' was given"),
+        (Reference(seed=-1), {"a": np.zeros(20)}, "seed -1 was given"),
         (Reference(group="g"), {"a": np.zeros(20), "g": [1] * 20}, "1 groups in 'g'"),
         (Reference(group="g"), {"a": np.zeros(20)}, "lacks the column 'g'"),
     ],
@@ -426,6 +553,42 @@ def test_a_reference_that_teaches_nothing_is_refused(reference, data, words):
         reference.fit(data)
     with pytest.raises(NotFittedError):
         reference.check(data)
+
+
+def test_identifiers_are_kept_as_few_as_the_rows_that_are_kept(monkeypatch):
+    from offkey.drift import reference as module
+
+    monkeypatch.setattr(module, "MOST_COMPARED", 60)
+    n = 4000
+    reference = Reference().fit({"id": [f"user {i}" for i in range(n)], "x": np.arange(float(n))})
+    assert len(reference.sample_.columns[0].levels) == 60
+    assert reference.scores_.frequencies[0] == pytest.approx([-1 / 2000] * 2000)
+
+
+def test_the_shares_of_categories_count_missing_ones_in():
+    rng = np.random.default_rng(0)
+    table = {"c": rng.choice(["a", "b", None], 400, p=[0.5, 0.2, 0.3])}
+    scores = Reference().fit(table).scores_
+    a, b = scores.frequencies[0]
+    assert (a < b < 0, -0.8 < a + b < -0.6) == (True, True)
+
+
+def test_a_rate_however_small_can_be_reported_by_the_tests_of_all_columns():
+    assert (1 + n_permutations(0.0001 / 3)) * 0.0001 / 3 >= 1
+    rng = np.random.default_rng(0)
+    first, second = rng.multivariate_normal([0, 0], [[1, 0.95], [0.95, 1]], 100), rng.normal(size=(100, 2))
+    report = Reference().fit(first).check(second, rate=0.0008)
+    assert report.is_drift
+    assert not report.moved
+    tiny = Reference().fit(first).check(first, rate=1e-7)
+    assert any("too small for the tests of all columns" in note for note in tiny.notes)
+
+
+def test_a_batch_much_larger_than_the_reference_is_told_what_that_means():
+    rng = np.random.default_rng(0)
+    reference = Reference().fit(rng.normal(size=(40, 1)))
+    assert any("on average over references" in note for note in reference.check(rng.normal(size=(500, 1))).notes)
+    assert reference.check(rng.normal(size=(40, 1))).notes == ()
 
 
 def test_ten_rows_are_enough_to_begin_with():
@@ -440,6 +603,15 @@ def test_constant_empty_and_repeated_rows_give_finite_scores():
     assert (reference.p_values(table) == 1).all()
     assert not reference.check(table).is_drift
     assert np.isfinite(reference.strangeness({**table, "same": np.full(30, -1e300)})).all()
+
+
+def test_the_largest_numbers_there_are_can_be_kept_in_files(tmp_path):
+    most = np.finfo(float).max
+    table = {"x": np.array([-most, most, 0.0, 1.0] * 10), "y": np.arange(40.0)}
+    reference = Reference().fit(table)
+    reference.save(tmp_path / "m")
+    assert np.array_equal(drift.load(tmp_path / "m").p_values(table), reference.p_values(table))
+    assert reference.stream(100).push(table) is not None
 
 
 def test_a_large_reference_is_kept_in_bounded_size(monkeypatch):
@@ -544,6 +716,30 @@ def test_hostile_and_damaged_files_are_refused(reference, tmp_path):
             except BundleError:
                 continue
             assert np.isfinite(loaded.p_values(customers(3, 1))).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda document, _: document["levels"][2].append("Paris"),
+        lambda document, _: document["known"][2].pop(),
+        lambda document, _: document["frequencies"].__setitem__(2, [float("nan")] * 3),
+        lambda document, _: document["columns"][1].__setitem__(0, "age"),
+        lambda document, _: document["columns"][2].__setitem__(1, ["Ghent"] * 3),
+        lambda document, _: document.__setitem__("n_units", 5),
+        lambda document, _: document.__setitem__("n_rows", 5),
+        lambda _, arrays: arrays.__setitem__("centers", arrays["centers"][:-1]),
+        lambda _, arrays: arrays.__setitem__("has_missing", ~arrays["has_missing"]),
+    ],
+)
+def test_files_whose_parts_do_not_fit_together_are_refused(change, reference, tmp_path):
+    reference.save(tmp_path / "m")
+    content = bundle.read(tmp_path / "m")
+    document, arrays = json.loads(json.dumps(content.document)), dict(content.arrays)
+    change(document, arrays)
+    bundle.write(bundle.Bundle(document, arrays, content.blobs), tmp_path / "odd")
+    with pytest.raises(BundleError):
+        drift.load(tmp_path / "odd")
 
 
 def test_a_file_holds_no_pickle(reference, tmp_path):

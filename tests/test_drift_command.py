@@ -1,7 +1,10 @@
 """``offkey drift fit`` and ``offkey drift check``, and the page that they write."""
 
+import base64
+import io
 import json
 import re
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -79,6 +82,19 @@ def test_codes_that_look_like_numbers_stay_categories(tmp_path):
     assert "new" not in told["columns"][0]["change"]
 
 
+def test_one_missing_number_in_a_file_is_no_drift_of_a_column_of_codes(tmp_path):
+    rng = np.random.default_rng(0)
+    then, now = (pd.DataFrame({"code": rng.integers(0, 4, n), "x": rng.normal(size=n)}) for n in (200, 100))
+    then.to_csv(tmp_path / "then.csv", index=False)
+    now.assign(code=[np.nan, *now["code"][1:]]).to_csv(tmp_path / "now.csv", index=False)
+    assert ",1.0," not in (tmp_path / "then.csv").read_text()
+    assert "\n1.0," in (tmp_path / "now.csv").read_text()
+    assert run("fit", tmp_path / "then.csv", "-o", tmp_path / "m", "--categorical", "code").exit_code == 0
+    told = json.loads(run("check", tmp_path / "now.csv", "-r", tmp_path / "m", "--json").output)
+    assert not told["is_drift"]
+    assert "new" not in {column["name"]: column["change"] for column in told["columns"]}["code"]
+
+
 def test_arrays_of_embeddings_are_read_from_npz_and_a_detector_can_be_named(tmp_path):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "then.npz", embedding=rng.normal(size=(80, 5)), label=rng.choice(["a", "b"], 80))
@@ -91,6 +107,24 @@ def test_arrays_of_embeddings_are_read_from_npz_and_a_detector_can_be_named(tmp_
     assert run("check", tmp_path / "now.npz", "-r", tmp_path / "m", "--fail-on-drift").exit_code == 1
 
 
+ENTRY = b"PK\x01\x02\x14\x03\x14\0"
+"""Of a zip file's table of contents; what follows says whether that is encrypted."""
+
+
+def array_file(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def zipped(members):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -99,6 +133,20 @@ def test_arrays_of_embeddings_are_read_from_npz_and_a_detector_can_be_named(tmp_
         ("empty.csv", b"", "cannot be read as a table"),
         ("broken.npz", b"PK\x03\x04 not really", "cannot be read as a table"),
         ("binary.csv", bytes(range(256)), "cannot be read as a table"),
+        ("array.npz", array_file(np.zeros(3)), "cannot be read as a table"),
+        (
+            "huge.npz",
+            zipped({"a.npy": array_file(np.zeros(3)).replace(b"(3,), }", b"(9" + b"9" * 15 + b",), }")}),
+            "cannot be read as a table",
+        ),
+        ("damaged.npz", zipped({"a.npy": array_file(np.zeros(3000))})[:200].ljust(400, b"x"), "cannot be read as a"),
+        (
+            "flagged.npz",
+            zipped({"a.npy": array_file(np.zeros(3))}).replace(
+                b"PK\x01\x02\x14\x03\x14\0\0\0", b"PK\x01\x02\x14\x03\x14\0\1\0"
+            ),
+            "cannot be read as a table",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_told(name, content, words, tmp_path):
@@ -120,6 +168,37 @@ def test_arrays_that_are_no_columns_are_refused(tmp_path):
 def test_nothing_is_fitted_if_the_file_cannot_be_written(folder, tmp_path):
     done = run("fit", folder / "reference.csv", "-o", tmp_path / "none" / "model.drift")
     assert isinstance(done.exception, InputError)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--between", "0"], "--between 0"),
+        (["--csv", "none/columns.csv"], "cannot be written there"),
+        (["--parquet", "none/columns.parquet"], "cannot be written there"),
+        (["--report", "none/drift.html"], "cannot be written there"),
+    ],
+)
+def test_what_cannot_be_done_is_told_before_the_work(folder, options, words, monkeypatch):
+    monkeypatch.setattr("offkey.drift.load", lambda *_, **__: pytest.fail("the work began"))
+    done = run("check", folder / "moved.csv", "-r", folder / "model.drift", *options)
+    assert isinstance(done.exception, InputError)
+    assert words in str(done.exception)
+
+
+def test_alarms_tell_the_row_of_the_table_and_the_page_those_of_the_terminal(folder, tmp_path):
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
+    shuffled = pd.read_csv(folder / "moved.csv").sample(frac=1, random_state=0)
+    shuffled.to_csv(tmp_path / "shuffled.csv", index=False)
+    arguments = ["--time", "time", "--between", "1000", "--report", tmp_path / "page.html", "--json", "--seed", "7"]
+    told = json.loads(run("check", tmp_path / "shuffled.csv", "-r", folder / "model.drift", *arguments).output)
+    assert told["alarms"]
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for alarm in told["alarms"]:
+        assert shuffled["time"].iloc[alarm["row"]] == alarm["row_time"]
+        assert shuffled["time"].iloc[alarm["since"]] == alarm["since_time"]
+        assert f"Row {alarm['row']} ({alarm['row_time']})" in page
 
 
 # the page
@@ -153,6 +232,38 @@ def test_names_from_the_table_are_escaped(tmp_path):
     assert "<script" not in text
     assert "<i>c" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
+def test_categories_that_look_like_formulas_or_are_in_other_scripts_are_drawn(tmp_path):
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
+    reference = Reference().fit({"c": [r"$\frac{1}$", "$x^$", "日本"] * 20})
+    write_drift_report(reference, {"c": [r"$\frac{1}$"] * 30}, tmp_path / "drift.html")
+    text = (tmp_path / "drift.html").read_text(encoding="utf-8")
+    picture = base64.b64decode(re.search(r"svg\+xml;base64,([^\"]+)", text)[1]).decode()
+    assert r"$\frac{1}$" in picture
+    assert "日本" in picture
+
+
+def test_of_a_small_reference_as_many_rows_are_expected_to_be_strange_as_p_values_can_tell(tmp_path):
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
+    reference = Reference().fit(np.random.default_rng(0).normal(size=(40, 2)))
+    write_drift_report(reference, np.full((30, 2), 1e6), tmp_path / "drift.html")
+    text = (tmp_path / "drift.html").read_text(encoding="utf-8")
+    assert "<b>100 %</b> of rows out of distribution (4.76 % expected)" in text
+
+
+def test_a_page_says_what_its_rate_holds_for_and_breaks_long_names(tmp_path):
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
+    name = "n" * 300
+    reference = Reference().fit({name: np.arange(60.0), "y": np.zeros(60)})
+    report = write_drift_report(reference, {name: np.full(30, 99.0), "y": np.zeros(30)}, tmp_path / "drift.html")
+    assert report.sentence.endswith(f"moved: {'n' * 39}….")
+    text = (tmp_path / "drift.html").read_text(encoding="utf-8")
+    assert "are called one, on average over references" in text
+    assert "overflow-wrap: anywhere" in text.partition("#online li")[2][:40]
 
 
 def test_a_page_about_little_says_so(tmp_path):

@@ -1,15 +1,20 @@
 """A monitored predictor: what it gives is the model's own, whatever happens to the watching."""
 
 import copy
+import pickle
 import threading
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from offkey.drift import Monitored, Reference, with_outputs
+from offkey.drift.costs import Costs
 from offkey.errors import InputError, NotFittedError
 
 ALL = float("inf")
@@ -103,7 +108,7 @@ def test_inputs_and_outputs_are_watched_together(data):
     monitored = Monitored(Threshold(), reference, share=ALL)
     monitored.predict(data)
     assert monitored.n_watched == 400
-    assert not [finding for finding in monitored.findings if finding.kind == "error"]
+    assert not monitored.errors
 
 
 @pytest.mark.parametrize("odd", [FRAME.rename(columns={"a": "z"}), FRAME.assign(d=1), FRAME.assign(a="text"), 7])
@@ -111,9 +116,9 @@ def test_whatever_is_wrong_with_the_watching_the_prediction_is_given(odd, caplog
     monitored = Monitored(Kept(), Reference().fit(FRAME), share=ALL)
     for _ in range(3):
         assert monitored.predict(odd) is monitored.given
-    (finding,) = monitored.findings  # the same is told once
-    assert finding.kind == "error"
-    assert "Error" in finding.sentence
+    ((kind, error),) = monitored.errors.items()
+    assert (error.n, error.call, kind in error.sentence) == (3, 3, True)
+    assert caplog.text.count("watching failed") == 1
     assert "watching failed" in caplog.text
     assert monitored.predict(FRAME.iloc[:5]) is monitored.given
     assert monitored.n_watched == 5
@@ -129,7 +134,7 @@ def test_watching_keeps_to_its_share_of_the_time(monkeypatch):
             return self.given
 
     monitored = Monitored(Slow(), Reference().fit(X), share=0.1)
-    monitored._call_s, monitored._row_s = 0.2, 0.01
+    monitored._costs = Costs(0.1, 0.2, 0.01)
     push = monitored.stream.push
 
     def costly(table):
@@ -160,7 +165,7 @@ def test_calls_from_threads_all_get_their_answer():
         thread.join()
     assert len(answers) == 8
     assert all(np.array_equal(answer, MODEL.predict(X)) for answer in answers)
-    assert not [finding for finding in monitored.findings if finding.kind == "error"]
+    assert not monitored.errors
 
 
 def test_regressors_and_transformers_are_watched_too():
@@ -205,6 +210,116 @@ def test_asking_for_a_copy_does_not_run_in_circles():
     assert copy.copy(MODEL).coef_ is monitored.coef_
     with pytest.raises(AttributeError):
         Monitored.__new__(Monitored).predict  # noqa: B018
+
+
+def test_errors_of_all_kinds_do_not_push_out_what_was_found():
+    monitored = Monitored(MODEL, Reference().fit(X), share=ALL)
+    monitored.predict(NEW + 2)
+    found = list(monitored.findings)
+    for k in range(1, 30):
+        with pytest.raises(ValueError, match="features"):
+            monitored.predict(np.zeros((2, 3 + k)))
+        monitored._keep(ValueError(f"of its own: {k}"))
+    assert list(monitored.findings) == found != []
+    assert [(error.n, error.sentence) for error in monitored.errors.values()] == [(29, "ValueError: of its own: 29")]
+
+
+def test_a_row_that_two_methods_see_counts_once():
+    monitored = Monitored(MODEL, Reference().fit(X), share=ALL)
+    for start in range(0, 40, 10):
+        rows = NEW[start : start + 10]
+        assert np.array_equal(monitored.predict_proba(rows), MODEL.predict_proba(rows))
+        assert np.array_equal(monitored.predict(rows), MODEL.predict(rows))
+    assert (monitored.n_calls, monitored.n_watched) == (4, 40)
+
+
+def test_the_method_that_is_watched_can_be_named_whatever_columns_are_called():
+    table = {"transform": X[:, 0], "b": X[:, 1], "c": X[:, 2]}
+    model = Kept()
+    watched = Monitored(model, Reference().fit(table), method="predict", share=ALL)
+    watched.predict(table)
+    assert (watched.n_watched, watched.errors) == (400, {})
+    with pytest.raises(InputError, match="no method 'generate'"):
+        Monitored(model, Reference().fit(table), method="generate")
+    with pytest.raises(InputError, match="'predict' is called as an output"):
+        with_outputs(model, {"predict": np.zeros(5)})
+
+
+class Keywords:
+    """A predictor whose first argument has its own name, and which changes what it is given."""
+
+    def predict(self, rows=None, verbose=1):
+        if rows is None:
+            return "nothing"
+        rows *= 0
+        return np.zeros(len(rows))
+
+
+def test_the_input_is_found_among_named_arguments_and_read_before_the_model_changes_it():
+    monitored = Monitored(Keywords(), Reference().fit(X), share=ALL)
+    same = Reference().fit(X).stream(10_000)
+    monitored.predict(verbose=0, rows=NEW[:60].copy())
+    same.push(NEW[:60])
+    assert (monitored.n_watched, monitored.stream.statistic) == (60, same.statistic)
+    assert monitored.predict() == "nothing"
+    assert monitored.errors["InputError"].sentence.endswith("Give it rows.")
+
+
+def test_a_watched_model_can_be_copied_and_kept_in_files_with_what_it_saw():
+    monitored = Monitored(MODEL, Reference().fit(X), share=ALL)
+    monitored.predict(NEW[:50])
+    for twin in (copy.deepcopy(monitored), pickle.loads(pickle.dumps(monitored))):  # noqa: S301  it is our own
+        assert (twin.n_watched, twin.stream.n_rows) == (50, 50)
+        assert np.array_equal(twin.predict(NEW[50:90]), MODEL.predict(NEW[50:90]))
+        assert (twin.n_watched, monitored.n_watched) == (90, 50)
+
+
+def test_a_method_is_wrapped_once_and_asks_for_the_models_own_each_time():
+    model = Kept()
+    monitored = Monitored(model, Reference().fit(X), share=ALL)
+    assert monitored.predict is monitored.predict
+    model.predict = lambda X: "another"
+    assert monitored.predict(X[:5]) == "another"
+
+
+def test_what_gives_the_model_itself_gives_the_watched_one():
+    model = LogisticRegression()
+    monitored = Monitored(model, Reference().fit(X), share=ALL)
+    assert monitored.set_params(C=3.0).fit(X, X[:, 0] > 0) is monitored
+    assert model.C == 3.0
+    monitored.predict(NEW[:7])
+    assert monitored.n_watched == 7
+
+
+def test_a_pipeline_can_be_looked_into_as_before():
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, X[:, 0] > 0)
+    monitored = Monitored(model, Reference().fit(X), share=ALL)
+    assert (len(monitored), monitored[-1], list(monitored)) == (2, model[-1], list(model))
+    assert Monitored(MODEL, Reference().fit(X))  # a model without a length is true as ever
+
+
+def test_sparse_inputs_are_watched():
+    sparse = csr_array(X)
+    assert list(with_outputs(MODEL, sparse))[-1] == "predict"
+    monitored = Monitored(MODEL, Reference().fit(X), share=ALL)
+    monitored.predict(csr_array(NEW))
+    assert (monitored.n_rows, monitored.n_watched, monitored.errors) == (400, 400, {})
+
+
+def test_all_calls_of_threads_are_counted():
+    monitored = Monitored(MODEL, Reference().fit(X), share=ALL)
+
+    def work():
+        for _ in range(20):
+            monitored.predict(X[:5])
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (monitored.n_calls, monitored.n_rows) == (120, 600)
+    assert monitored.n_watched == monitored.stream.n_rows <= 600
 
 
 @pytest.mark.slow

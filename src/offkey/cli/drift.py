@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,20 +95,27 @@ def check(
 
     Example: offkey drift check today.csv -r model.drift --time time --report drift.html --fail-on-drift
     """
-    from offkey.drift import load, read_columns, write_drift_report
+    from offkey.drift import load, read_columns
+    from offkey.drift.online import follow
+    from offkey.drift.page import require_page, write_page
 
     rate = parse_rate(false_alarms)
+    if not 1 < between < math.inf:
+        raise InputError(f"--between {between:g} was given. Give more than 1 row, such as 10000.")
+    for path in (csv, parquet):
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            raise InputError(f"{path}: cannot be written there. Name a file in a folder that exists.")
+    if report is not None:
+        require_page(report)
     own = [] if detector is None else [type(make_detector(detector, {}))]
     learned = load(reference, detectors=own)
     table = read_columns(batch, _as_text(learned))
     with progress():
-        if report is None:
-            found = learned.check(table, rate, time, seed)
-        else:
-            found = write_drift_report(
-                learned, table, report, rate=rate, time=time, mean_time_between_false_alarms=between, seed=seed
-            )
-        alarms = [] if time is None else _alarms(learned, table, time, between, seed)
+        found = learned.check(table, rate, time, seed)
+        online = None if time is None and report is None else follow(learned, table, between, time, seed)
+        if report is not None and online is not None:
+            write_page(report, learned, learned.independent_rows(table, time, seed)[0], found, online)
+        alarms = online.told() if online is not None and time is not None else []
         p_values = learned.p_values(table).tolist() if rows else []
     lines: list[dict[str, Any]] = (
         [{"row": row, "p_value": p} for row, p in enumerate(p_values)]
@@ -155,19 +163,6 @@ def _detector(name: str | None, settings: list[str], seed: int) -> Detector | No
     return detector
 
 
-def _alarms(reference: Reference, table: Any, time: str, between: float, seed: int) -> list[dict[str, Any]]:
-    """Return the alarms of a stream of the batch's rows in the order of time, without those that go on."""
-    rows, times = reference.independent_rows(table, time, seed)
-    stream = reference.stream(between, seed)
-    stream.trace(rows)
-    told = times or []
-    return [
-        {**asdict(alarm), "row_time": told[alarm.row], "since_time": told[alarm.since]}
-        for alarm in stream.alarms
-        if not alarm.goes_on
-    ]
-
-
 def _tell(found: DriftReport, alarms: list[dict[str, Any]], p_values: list[float], between: float | None) -> None:
     say(found.sentence)
     shown = found.columns[: max(len(found.moved), 5)][:MOST_LINES]
@@ -185,7 +180,7 @@ def _tell(found: DriftReport, alarms: list[dict[str, Any]], p_values: list[float
         note(line)
     for alarm in alarms:
         what = f"{alarm['cause']} {alarm['direction']} since {alarm['since_time']}"
-        say(f"{'ALARM':8}  {what}, found at {alarm['row_time']} (row {alarm['row']})")
+        say(f"{'ALARM':8}  {what}, found at {alarm['row_time']} (row {alarm['row']} of the table)")
     if between is not None and not alarms:
         say(f"No alarm on line (at least {between:,.0f} rows between false alarms, on average).")
     for row, p_value in enumerate(p_values):

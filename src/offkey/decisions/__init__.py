@@ -1,7 +1,7 @@
 """Decisions: thresholds, p-values, events and false-alarm budgets."""
 
 from offkey.decisions.base import LabelledThreshold, NormalThreshold, Threshold
-from offkey.decisions.batch import benjamini_hochberg
+from offkey.decisions.batch import adjusted_p_values, benjamini_hochberg
 from offkey.decisions.budget import Budget, BudgetFit, Timeline, check_budget, parse_budget
 from offkey.decisions.calibration import Calibration, segments
 from offkey.decisions.conformal import Conformal, conformal_p_value
@@ -33,6 +33,7 @@ __all__ = [
     "RobustZScore",
     "Threshold",
     "Timeline",
+    "adjusted_p_values",
     "benjamini_hochberg",
     "check_budget",
     "conformal_p_value",

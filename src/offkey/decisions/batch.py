@@ -7,7 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from offkey.errors import InputError, ShapeError
 
-__all__ = ["benjamini_hochberg"]
+__all__ = ["adjusted_p_values", "benjamini_hochberg"]
+
+ROUNDING = 1e-12
 
 
 def benjamini_hochberg(p_values: ArrayLike, rate: float) -> NDArray[np.bool_]:
@@ -38,15 +40,40 @@ def benjamini_hochberg(p_values: ArrayLike, rate: float) -> NDArray[np.bool_]:
     >>> benjamini_hochberg([0.01, 0.5, 0.03, 0.02], rate=0.05).tolist()
     [True, False, True, True]
     """
+    if not 0 < rate < 1:
+        raise InputError(f"A false-discovery rate of {rate} was given. It must lie between 0 and 1, such as 0.05.")
+    return np.asarray(adjusted_p_values(p_values) <= rate + ROUNDING)
+
+
+def adjusted_p_values(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Return the least false-discovery rate at which `benjamini_hochberg` would report each of a batch.
+
+    Parameters
+    ----------
+    p_values : array, shape (n,)
+        One of each clip, or of whatever is tested.
+
+    Returns
+    -------
+    array, shape (n,)
+
+    Raises
+    ------
+    ShapeError, InputError
+        If p-values have more than one axis or lie outside [0, 1].
+
+    Examples
+    --------
+    >>> adjusted_p_values([0.01, 0.5, 0.04]).round(3).tolist()
+    [0.03, 0.5, 0.06]
+    """
     array = np.asarray(p_values, np.float64)
     if array.ndim != 1:
         raise ShapeError(f"p-values of shape {array.shape} were given. Give (n,), one of each clip.")
     if not ((array >= 0) & (array <= 1)).all():
         raise InputError("p-values outside 0 to 1 were given. Leave those clips out.")
-    if not 0 < rate < 1:
-        raise InputError(f"A false-discovery rate of {rate} was given. It must lie between 0 and 1, such as 0.05.")
-    n = len(array)
-    passing = np.flatnonzero(np.sort(array) <= rate * np.arange(1, n + 1) / max(n, 1) + 1e-12)
-    if len(passing) == 0:
-        return np.zeros(n, bool)
-    return np.asarray(array <= np.sort(array)[passing[-1]])
+    n, order = len(array), np.argsort(array)
+    scaled = array[order] * n / np.arange(1, n + 1)
+    result = np.empty(n)
+    result[order] = np.minimum(1, np.minimum.accumulate(scaled[::-1])[::-1])
+    return result

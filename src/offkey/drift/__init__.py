@@ -2,7 +2,9 @@
 
 from offkey.drift.columns import ColumnDrift
 from offkey.drift.files import read_columns
-from offkey.drift.monitor import DriftFinding, Monitored, with_outputs
+from offkey.drift.findings import DriftFinding, WatchingError
+from offkey.drift.monitor import Monitored
+from offkey.drift.outputs import with_outputs
 from offkey.drift.page import write_drift_report
 from offkey.drift.reference import Reference
 from offkey.drift.result import DriftReport, TogetherTest
@@ -19,6 +21,7 @@ __all__ = [
     "Monitored",
     "Reference",
     "TogetherTest",
+    "WatchingError",
     "load",
     "read_columns",
     "with_outputs",

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.drift.encoding import frequent_levels
-from offkey.drift.table import MISSING, Column
+from offkey.drift.encoding import frequent_levels, level_bins, number_bins
+from offkey.drift.relabelling import relabelled_p_value
+from offkey.drift.values import Column, shortened
 
-__all__ = ["ColumnDrift", "adjusted", "compare_columns", "stability_index"]
+__all__ = ["ColumnDrift", "compare_columns", "stability_index"]
 
 N_BINS = 10
-FEWEST_EXPECTED = 5
-"""Expected counts below this are not trusted to the chi-squared distribution."""
+FEWEST_ROWS = 6
+"""Of a batch, for its spread to be told."""
 MOST_RELABELLINGS = 20_000
-LONGEST_LEVEL = 40
 
 
 @final
@@ -72,16 +73,17 @@ def compare_columns(reference: Column, batch: Column, rng: np.random.Generator) 
     """Compare a column of a batch with the same column of a reference.
 
     Numbers by the two-sample Kolmogorov-Smirnov test, exact up to 10,000 rows each (and conservative where values are
-    tied); categories, missing ones being one of them, by the chi-squared test, with a p-value from random relabellings
-    where an expected count is below `FEWEST_EXPECTED`. Where numbers are missing, Fisher's exact test compares their
-    shares, and the smaller of both p-values is doubled.
+    tied); categories, missing ones being one of them, by Fisher's exact test if there are two, and by chi-squared if
+    there are more. Its p-value comes from random relabellings: the chi-squared distribution is far off at the small
+    levels that many columns call for. Where numbers are missing, Fisher's exact test compares their shares, and the
+    smaller of both p-values is doubled.
     """
     psi, expected = stability_index(reference, batch)
     if reference.levels is None:
         test, statistic, p_value = _kolmogorov_smirnov(reference, batch)
         changes = [*_numeric_change(reference, batch), *_missing_change(reference, batch)]
         if reference.is_missing.any() or batch.is_missing.any():
-            p_of_missing = _fisher(reference.is_missing, batch.is_missing)
+            p_of_missing = _fisher(np.array([[c.is_missing.sum(), (~c.is_missing).sum()] for c in (reference, batch)]))
             changes = changes[::-1] if p_of_missing < p_value else changes
             p_value = min(1.0, 2 * min(p_value, p_of_missing))
             test += "; Fisher for missing values"
@@ -90,21 +92,6 @@ def compare_columns(reference: Column, batch: Column, rng: np.random.Generator) 
         test, statistic, p_value = _chi_squared(reference, batch, rng)
         change = _categorical_change(reference, batch)
     return ColumnDrift(reference.name, reference.kind, test, statistic, p_value, p_value, psi, expected, change)
-
-
-def adjusted(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return p-values (n,) after Benjamini and Hochberg (1995): the least rate at which each would be reported.
-
-    Examples
-    --------
-    >>> adjusted(np.array([0.01, 0.5, 0.04])).round(3).tolist()
-    [0.03, 0.5, 0.06]
-    """
-    n, order = len(p_values), np.argsort(p_values)
-    scaled = p_values[order] * n / np.arange(1, n + 1)
-    result = np.empty(n)
-    result[order] = np.minimum(1, np.minimum.accumulate(scaled[::-1])[::-1])
-    return result
 
 
 def stability_index(reference: Column, batch: Column) -> tuple[float, float]:
@@ -116,18 +103,11 @@ def stability_index(reference: Column, batch: Column) -> tuple[float, float]:
     Naranjo 2020, "Statistical properties of the population stability index"), with a mean of (bins - 1) (1/n + 1/m):
     the usual limits of 0.1 and 0.25 are passed by chance where batches are small.
     """
-    if reference.levels is None:
-        there = reference.values[~reference.is_missing]
-        quantiles = np.arange(1, N_BINS) / N_BINS
-        edges = np.unique(np.quantile(there, quantiles)) if len(there) else np.empty(0)
-        codes = [np.where(c.is_missing, len(edges) + 1, np.searchsorted(edges, c.values)) for c in (reference, batch)]
-        n_bins = len(edges) + 2
-    else:
-        levels = frequent_levels([reference, batch])
-        codes = [np.where(c.is_missing, len(levels) + 1, c.coded(levels)) for c in (reference, batch)]
-        n_bins = len(levels) + 2
-    counts = np.stack([np.bincount(each, minlength=n_bins) for each in codes]).astype(float)
-    counts = counts[:, counts.sum(axis=0) > 0]
+    counts = _counts(
+        number_bins([reference, batch], [reference], N_BINS)
+        if reference.levels is None
+        else level_bins([reference, batch], frequent_levels([reference, batch]))
+    )
     n, m = counts.sum(axis=1)
     smooth = counts + 0.5
     shares = smooth / smooth.sum(axis=1, keepdims=True)
@@ -148,30 +128,42 @@ def _kolmogorov_smirnov(reference: Column, batch: Column) -> tuple[str, float, f
     return f"Kolmogorov-Smirnov ({kind})", float(result.statistic), float(min(1.0, max(0.0, result.pvalue)))
 
 
-def _fisher(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+def _counts(bins: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return how often each of two samples has each bin (2, n_bins), of those that occur."""
+    n_bins = 1 + max(int(each.max(initial=0)) for each in bins)
+    counts = np.stack([np.bincount(each, minlength=n_bins) for each in bins])
+    return counts[:, counts.sum(axis=0) > 0]
+
+
+def _fisher(counts: NDArray[np.int64]) -> float:
+    """Return the p-value of Fisher's exact test of two samples (2,) or (2, 2): how many are of a kind, how many not."""
     from scipy.stats import fisher_exact
 
-    return float(fisher_exact([[each.sum(), (~each).sum()] for each in (first, second)])[1])
+    return float(min(1.0, fisher_exact(counts)[1]))
 
 
 def _chi_squared(reference: Column, batch: Column, rng: np.random.Generator) -> tuple[str, float, float]:
-    levels = frequent_levels([reference, batch])
-    codes = [column.coded(levels) for column in (reference, batch)]
-    counts = np.stack([np.bincount(np.where(each == MISSING, len(levels) + 1, each), minlength=len(levels) + 2)
-                       for each in codes])  # fmt: skip
-    counts = counts[:, counts.sum(axis=0) > 0]
+    counts = _counts(level_bins([reference, batch], frequent_levels([reference, batch])))
     if counts.shape[1] < 2:
         return "chi-squared", 0.0, 1.0
     total, n = counts.sum(axis=0), counts.sum(axis=1)
-    expected = total * n[1] / n.sum()
-    statistic = _chi_squared_of(counts[1], total, n)
-    if min(expected.min(), (total - expected).min()) >= FEWEST_EXPECTED:
-        from scipy.stats import chi2
+    statistic = float(_chi_squared_of(counts[1], total, n))
+    if counts.shape[1] == 2:
+        return "chi-squared (Fisher)", statistic, _fisher(counts)
 
-        return "chi-squared", float(statistic), float(chi2.sf(statistic, counts.shape[1] - 1))
-    drawn = rng.multivariate_hypergeometric(total, n[1], MOST_RELABELLINGS - 1, method="marginals")
-    n_as_large = int(np.sum(_chi_squared_of(drawn, total, n) >= statistic * (1 - 1e-9)))
-    return "chi-squared (relabelled)", float(statistic), (1 + n_as_large) / MOST_RELABELLINGS
+    def drawn(size: int) -> Any:
+        return _chi_squared_of(rng.multivariate_hypergeometric(total, n[1], size, method="marginals"), total, n)
+
+    p_value = relabelled_p_value(statistic, drawn, MOST_RELABELLINGS)
+    if p_value * MOST_RELABELLINGS < 1:  # none was as large: categories by themselves can say how far below that it is
+        p_value = min(p_value, _smallest_of_each(counts))
+    return "chi-squared (relabelled)", statistic, p_value
+
+
+def _smallest_of_each(counts: NDArray[np.int64]) -> float:
+    """Return the smallest p-value by Fisher of one category against all others, times their number (Bonferroni)."""
+    others = counts.sum(axis=1, keepdims=True) - counts
+    return len(counts.T) * min(_fisher(np.stack(pair, axis=1)) for pair in zip(counts.T, others.T, strict=True))
 
 
 def _chi_squared_of(counts: NDArray[Any], total: NDArray[Any], n: NDArray[Any]) -> Any:
@@ -189,7 +181,7 @@ def _numeric_change(reference: Column, batch: Column) -> list[str]:
     width, new_width = high - low, new_high - new_low
     shift = abs(new_middle - middle) / (max(width, new_width) or 1.0)
     growth = abs(math.log(new_width / width)) if min(width, new_width) > 0 else 0.0
-    if len(samples[1]) > FEWEST_EXPECTED and growth > 2 * shift:
+    if len(samples[1]) >= FEWEST_ROWS and growth > 2 * shift:
         halves = [f"{_figure(each[0])} to {_figure(each[1])}" for each in ((low, high), (new_low, new_high))]
         return ["middle half " + _arrow(*halves)]
     return ["median " + _arrow(_figure(middle), _figure(new_middle))]
@@ -197,7 +189,7 @@ def _numeric_change(reference: Column, batch: Column) -> list[str]:
 
 def _categorical_change(reference: Column, batch: Column) -> str:
     """Say which category's share moved most, how many values are of categories that are new, and how many missing."""
-    levels = frequent_levels([reference, batch], most=10**9)
+    levels = frequent_levels([reference, batch], most=None)
     counts = [np.bincount(c.coded(levels)[~c.is_missing], minlength=len(levels)) for c in (reference, batch)]
     shares = [each / max(1, len(column.values)) for each, column in zip(counts, (reference, batch), strict=True)]
     parts = []
@@ -231,4 +223,4 @@ def _percent(share: float) -> str:
 
 
 def _quoted(level: str) -> str:
-    return f"'{level if len(level) <= LONGEST_LEVEL else level[: LONGEST_LEVEL - 1] + '…'}'"
+    return f"'{shortened(level)}'"

@@ -9,9 +9,10 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from offkey.drift.table import MISSING, Column, Table
+from offkey.drift.table import Table
+from offkey.drift.values import MISSING, Column
 
-__all__ = ["Encoding", "fit_encoding", "frequent_levels", "pooled_rows"]
+__all__ = ["Encoding", "fit_encoding", "frequent_levels", "level_bins", "number_bins", "pooled_rows"]
 
 MOST_LEVELS = 30
 """Categories of a column that are told apart; the rarer ones are one."""
@@ -72,21 +73,19 @@ def fit_encoding(table: Table) -> Encoding:
     for i, column in enumerate(table.columns):
         there = column.values[~column.is_missing]
         if column.levels is None and len(there):
-            with np.errstate(over="ignore"):
-                spread = float(there.std())
-            centers[i] = np.median(there)
-            scales[i] = spread if 1e-12 * max(1.0, abs(centers[i])) < spread < np.inf else max(1.0, abs(centers[i]))
+            spread, centers[i] = float(there.std()), np.median(there)
+            scales[i] = spread if spread > 1e-12 * max(1.0, abs(centers[i])) else max(1.0, abs(centers[i]))
     return Encoding(
         centers,
         scales,
         tuple(() if column.levels is None else frequent_levels([column]) for column in table.columns),
-        tuple(_present(column) for column in table.columns),
+        tuple(column.levels or () for column in table.columns),
         np.array([column.is_missing.any() for column in table.columns]),
     )
 
 
-def frequent_levels(columns: Sequence[Column], most: int = MOST_LEVELS) -> tuple[str, ...]:
-    """Return the most frequent categories of columns together, in the order of their names."""
+def frequent_levels(columns: Sequence[Column], most: int | None = MOST_LEVELS) -> tuple[str, ...]:
+    """Return the most frequent categories of columns together, or all, in the order of their names."""
     counts: dict[str, int] = {}
     for column in columns:
         levels = column.levels or ()
@@ -95,6 +94,18 @@ def frequent_levels(columns: Sequence[Column], most: int = MOST_LEVELS) -> tuple
             if count:
                 counts[level] = counts.get(level, 0) + count
     return tuple(sorted(sorted(counts, key=lambda level: (-counts[level], level))[:most]))
+
+
+def level_bins(columns: Sequence[Column], levels: Sequence[str]) -> list[NDArray[np.int64]]:
+    """Return the place of each value among categories: ``len(levels)`` of all others, one more where missing."""
+    return [np.where(each.is_missing, len(levels) + 1, each.coded(levels)) for each in columns]
+
+
+def number_bins(columns: Sequence[Column], like: Sequence[Column], n_bins: int) -> list[NDArray[np.int64]]:
+    """Return the bin of each number by quantiles of some columns; the one after the last where missing."""
+    there = np.concatenate([each.values[~each.is_missing] for each in like])
+    edges = np.unique(np.quantile(there, np.arange(1, n_bins) / n_bins)) if len(there) else np.empty(0)
+    return [np.where(each.is_missing, len(edges) + 1, np.searchsorted(edges, each.values)) for each in columns]
 
 
 def pooled_rows(first: Table, second: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -126,10 +137,3 @@ def _ranks(values: NDArray[np.float64], is_missing: NDArray[np.bool_]) -> NDArra
         middle = (np.searchsorted(ordered, there, "left") + np.searchsorted(ordered, there, "right")) / 2
         ranks[~is_missing] = 2 * middle / len(there) - 1
     return ranks
-
-
-def _present(column: Column) -> tuple[str, ...]:
-    if column.levels is None:
-        return ()
-    codes = np.unique(column.values[column.values != MISSING])
-    return tuple(column.levels[code] for code in codes)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offkey.drift.columns import ColumnDrift
-from offkey.drift.encoding import frequent_levels
+from offkey.drift.encoding import frequent_levels, level_bins
 from offkey.drift.stream import Alarm
-from offkey.drift.table import Column
+from offkey.drift.values import Column, shortened
 from offkey.plots import BLUE, ORANGE
 from offkey.plots.base import clean, has_far_outliers, make_logarithmic_beyond, new_figure
 
@@ -78,22 +78,18 @@ def _draw_numbers(ax: Any, reference: Column, batch: Column) -> None:
 
 
 def _draw_categories(ax: Any, reference: Column, batch: Column) -> None:
-    levels = frequent_levels([reference, batch], 10**9)
-    shares = np.stack([_shares(column, levels) for column in (reference, batch)])
+    levels = frequent_levels([reference, batch], most=None)
+    bins = level_bins([reference, batch], levels)
+    shares = np.stack([np.bincount(each, minlength=len(levels) + 2) / max(1, len(each)) for each in bins])
     most = np.argsort(-np.abs(shares[1] - shares[0]), kind="stable")[:MOST_BARS]
     most = most[shares[:, most].any(axis=0)]
-    names = [*levels, "(missing)"]
+    names = [*levels, "(other)", "(missing)"]
     places = np.arange(len(most))
     for k, (colour, name) in enumerate(((BLUE, "reference"), (ORANGE, "batch"))):
         ax.barh(places + 0.4 * k - 0.2, shares[k, most], 0.38, color=colour, label=name)
-    ax.set_yticks(places, [_short(names[i]) for i in most])
+    ax.set_yticks(places, [shortened(names[i], LONGEST_NAME) for i in most], parse_math=False)
     ax.invert_yaxis()
     ax.set(xlabel="share of rows")
-
-
-def _shares(column: Column, levels: Sequence[str]) -> NDArray[np.float64]:
-    codes = np.where(column.is_missing, len(levels), column.coded(levels))
-    return np.bincount(codes, minlength=len(levels) + 1) / max(1, len(codes))
 
 
 def _draw_in_time(figure: Any, drift: ColumnDrift, reference: Column, batch: Column) -> None:
@@ -120,7 +116,3 @@ def _thinned(values: NDArray[np.float64], most: int = 2000) -> tuple[NDArray[np.
     step = max(1, -(-len(values) // most))
     starts = np.arange(0, len(values), step)
     return starts, np.maximum.reduceat(values, starts) if len(values) else values
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"

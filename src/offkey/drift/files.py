@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from offkey.errors import InputError
 __all__ = ["read_columns"]
 
 ENDINGS = (".csv", ".parquet", ".npz")
+UNREADABLE = (
+    OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, OverflowError, RuntimeError, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
+"""What damaged and hostile files raise: huge shapes, broken, encrypted or unknown compression."""
 
 
 def read_columns(path: str | os.PathLike[str], categorical: Iterable[str] = ()) -> Any:
@@ -40,6 +46,8 @@ def read_columns(path: str | os.PathLike[str], categorical: Iterable[str] = ()) 
         raise InputError(f"{path}: is no file. Name a table ({', '.join(ENDINGS)}).")
     try:
         if suffix == ".npz":
+            with zipfile.ZipFile(source):  # whatever else numpy reads is no table
+                pass
             with open(source, "rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return _same_length({name: arrays[name] for name in arrays.files}, path)
         import pandas as pd
@@ -51,7 +59,7 @@ def read_columns(path: str | os.PathLike[str], categorical: Iterable[str] = ()) 
         raise
     except ImportError as error:
         raise InputError("Reading Parquet needs pyarrow, which is not installed. Run: pip install pyarrow") from error
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path}: cannot be read as a table ({error}). Give a whole one.") from error
 
 

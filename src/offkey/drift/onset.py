@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from offkey.drift.encoding import frequent_levels
-from offkey.drift.table import Column
+from offkey.drift.encoding import frequent_levels, level_bins, number_bins
+from offkey.drift.values import Column
 
 __all__ = ["onset"]
 
@@ -29,32 +28,20 @@ def onset(reference: Column, batch: Column) -> int:
     reference, batch : Column
         Rows of the batch in the order of time.
     """
-    before, after = _binned(reference, batch)
+    both = (reference, batch)
+    before, after = (
+        number_bins(both, both, N_BINS) if reference.levels is None else level_bins(both, frequent_levels(both))
+    )
     n_bins = int(max(before.max(initial=0), after.max(initial=0))) + 1
     n, m = len(before), len(after)
     starts = np.unique(np.linspace(0, max(0, m - FEWEST_ROWS), MOST_STARTS).astype(int))
-    flags = np.zeros((m + 1, n_bins), np.int32)
-    flags[np.arange(m) + 1, after] = 1
-    so_far = flags.cumsum(axis=0)  # counts of the batch before each row
-    counts_after = so_far[-1] - so_far[starts]
-    counts_before = np.bincount(before, minlength=n_bins) + so_far[starts]
+    places = np.searchsorted(starts, np.arange(m), "right") * n_bins + after
+    so_far = np.bincount(places, minlength=(len(starts) + 1) * n_bins).reshape(-1, n_bins).cumsum(axis=0)
+    counts_after = so_far[-1] - so_far[:-1]  # of the batch, from each start on; so_far is what comes before it
+    counts_before = np.bincount(before, minlength=n_bins) + so_far[:-1]
     sizes_after, sizes_before = m - starts, n + starts
     difference = counts_after / sizes_after[:, None] - counts_before / sizes_before[:, None]
     if reference.levels is None:
         difference = difference.cumsum(axis=1)
     weight = np.sqrt(sizes_after * sizes_before / (n + m))
     return int(starts[np.argmax(weight * np.abs(difference).max(axis=1))])
-
-
-def _binned(reference: Column, batch: Column) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the bins of both, missing values in the last."""
-    if reference.levels is not None:
-        levels = frequent_levels([reference, batch])
-        first, second = (np.where(c.is_missing, len(levels) + 1, c.coded(levels)) for c in (reference, batch))
-        return first, second
-    there = np.concatenate([each.values[~each.is_missing] for each in (reference, batch)])
-    edges = np.unique(np.quantile(there, np.arange(1, N_BINS) / N_BINS)) if len(there) else np.empty(0)
-    first, second = (
-        np.where(each.is_missing, len(edges) + 1, np.searchsorted(edges, each.values)) for each in (reference, batch)
-    )
-    return first, second

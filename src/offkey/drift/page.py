@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from offkey.decisions import conformal_p_value
+from offkey.drift.online import OnLine, follow
 from offkey.drift.reference import Reference
 from offkey.drift.result import DriftReport
 from offkey.drift.table import Table
@@ -18,7 +20,7 @@ from offkey.errors import InputError, MissingExtraError
 from offkey.files import atomic_write
 from offkey.version import __version__
 
-__all__ = ["write_drift_report"]
+__all__ = ["require_page", "write_drift_report", "write_page"]
 
 MOST_CARDS = 12
 MOST_ALARMS = 20
@@ -57,29 +59,64 @@ def write_drift_report(
     MissingExtraError
         If jinja2 or matplotlib is not installed.
     """
-    template, target = _template(), Path(path)
-    if target.is_dir() or not target.parent.is_dir():
-        raise InputError(f"{path}: cannot be written there. Name a file in a folder that exists, such as drift.html.")
+    require_page(path)
     report = reference.check(batch, rate, time, seed)
-    rows, times = reference.independent_rows(batch, time, seed)
+    online = follow(reference, batch, mean_time_between_false_alarms, time, seed)
+    write_page(path, reference, reference.independent_rows(batch, time, seed)[0], report, online, title)
+    return report
+
+
+def write_page(
+    path: str | os.PathLike[str],
+    reference: Reference,
+    rows: Table,
+    report: DriftReport,
+    online: OnLine,
+    title: str = "",
+) -> None:
+    """Write a page about a batch that was checked and followed.
+
+    Parameters
+    ----------
+    path : path
+        The HTML file.
+    reference : Reference
+        Fitted.
+    rows : Table
+        The rows that were compared (`Reference.independent_rows`).
+    report, online : DriftReport, OnLine
+        What `Reference.check` and `follow` said of them.
+    title : str
+        Heading; how many columns moved if not given.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    MissingExtraError
+        If jinja2 or matplotlib is not installed.
+    """
+    template = require_page(path)
     p_values = conformal_p_value(reference.scores_.strangeness(rows), reference.calibration_)
+    strange = max(report.rate, 1 / (len(reference.calibration_) + 1))  # no p-value is smaller than that
     context = {
         "title": title or f"{len(report.moved)} of {len(report.columns)} columns moved",
         "style": files("offkey.report").joinpath("style.css").read_text(encoding="utf-8"),
         "report": report,
-        "share_strange": float(np.mean(p_values <= rate)),
-        "has_time": time is not None,
+        "share_strange": float(np.mean(p_values <= strange)),
+        "share_expected": strange,
         "cards": _cards(reference, report, rows),
+        "picture": _picture(online),
+        "alarms": online.told()[:MOST_ALARMS],
+        "online": online,
         "provenance": [
             ("reference", f"{reference.n_rows_:,} rows, {len(report.columns)} columns"),
             ("detector", repr(reference.scores_.detector)),
             ("report", f"{datetime.now(UTC).isoformat(timespec='seconds')} by offkey {__version__}"),
         ],
-        **_online(reference, rows, times, mean_time_between_false_alarms),
     }
-    with atomic_write(target) as file:
+    with atomic_write(Path(path)) as file:
         file.write(template.render(**context).encode("utf-8", errors="backslashreplace"))
-    return report
 
 
 def _cards(reference: Reference, report: DriftReport, rows: Table) -> list[tuple[Any, list[str]]]:
@@ -90,28 +127,35 @@ def _cards(reference: Reference, report: DriftReport, rows: Table) -> list[tuple
     now = {column.name: column for column in rows.columns}
     then = {column.name: column for column in reference.sample_.columns}
     shown = report.moved[:MOST_CARDS] or report.columns[:3]
-    drawn = [column_figures(each, then[each.name], now[each.name]) for each in shown]
-    return [(each, [figure_address(figure) for figure in own]) for each, own in zip(shown, drawn, strict=True)]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # text stays text: the browser has fonts of its own
+        return [
+            (each, [figure_address(figure) for figure in column_figures(each, then[each.name], now[each.name])])
+            for each in shown
+        ]
 
 
-def _online(reference: Reference, rows: Table, times: list[str] | None, limit: float) -> dict[str, Any]:
+def _picture(online: OnLine) -> str:
     from offkey.drift.figures import online_figure
     from offkey.report.media import figure_address
 
-    stream = reference.stream(limit)
-    statistics = stream.trace(rows)
-    label = "row of the batch, in the order of the table" if times is None else "row of the batch, by time"
-    fresh = [alarm for alarm in stream.alarms if not alarm.goes_on]
-    return {
-        "online": figure_address(online_figure(statistics, stream.alarms, limit, label)),
-        "alarms": fresh[:MOST_ALARMS],
-        "times": times,
-        "limit": limit,
-    }
+    label = "row of the batch, in the order of the table" if online.times is None else "row of the batch, by time"
+    return figure_address(online_figure(online.evidence, online.alarms, online.limit, label))
 
 
-def _template() -> Any:
-    """Return the page's template, once all that a report needs is known to be there."""
+def require_page(path: str | os.PathLike[str]) -> Any:
+    """Return the template of a page, once all that it needs is known to be there: before the work, not after it.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    MissingExtraError
+        If jinja2 or matplotlib is not installed.
+    """
+    target = Path(path)
+    if target.is_dir() or not target.parent.is_dir():
+        raise InputError(f"{path}: cannot be written there. Name a file in a folder that exists, such as drift.html.")
     try:
         import matplotlib  # noqa: F401
         from jinja2 import Environment

@@ -16,8 +16,9 @@ from offkey.drift.checking import check_table
 from offkey.drift.encoding import fit_encoding
 from offkey.drift.result import DriftReport
 from offkey.drift.scores import RowScores
-from offkey.drift.table import Column, Table, as_table, matched
-from offkey.drift.units import one_of_each, rows_of, split_group, time_order
+from offkey.drift.table import Table, as_row, as_table, matched, names_of
+from offkey.drift.units import first_of_each, generator, one_of_each, rows_of, split_group, time_order
+from offkey.drift.values import Column
 from offkey.drift.watching import DriftStream
 from offkey.errors import InputError
 from offkey.parameters import Parameterized
@@ -49,7 +50,8 @@ class Reference(Parameterized):
     drop : sequence of str
         Columns that are left out, here and in every batch: identifiers, times.
     group : str, optional
-        Column that says which rows belong together.
+        Column that says which rows belong together: a row of each group that is drawn at random counts; in streams,
+        the first one.
     seed : int
         Of halves, samples and ties.
 
@@ -106,11 +108,9 @@ class Reference(Parameterized):
         InputError, ShapeError
             If it is no table, lacks a column that was named, or has no columns or fewer than 10 rows (or groups) left.
         """
-        whole = as_table(table, self._named, self.drop, names)
-        if unknown := [name for name in self.categorical if name not in whole.names]:
-            raise InputError(f"The column {unknown[0]!r} was named categorical, and the table lacks it. Name another.")
-        whole, group = split_group(whole, self.group)
-        rng = np.random.default_rng(self.seed)
+        rng = generator(self.seed)
+        self._require_named(names_of(table, names))
+        whole, group = split_group(as_table(table, self._named, self.drop, names), self.group)
         units = rng.permutation(one_of_each(group, whole.n_rows, rng))
         if not whole.columns:
             raise InputError("The reference has no columns left. Give some, or drop fewer.")
@@ -119,13 +119,15 @@ class Reference(Parameterized):
             raise InputError(f"The reference has {len(units)} {what}. Give at least {FEWEST_UNITS}.")
         half = len(units) // 2
         training = whole.take(rows_of(group, units[:half], MOST_TRAINING, rng))
-        held_out = whole.take(np.sort(units[half:][:MOST_CALIBRATION]))
+        held_out = np.sort(units[half:][:MOST_CALIBRATION])
         encoding = fit_encoding(training)
         rows = encoding.rows(training)
         detector = _default_detector(rows) if self.detector is None else self.detector.unfitted()
         self.scores_ = RowScores.learn(detector.fit(rows), encoding, training)
-        self.calibration_ = np.sort(self.scores_.strangeness(held_out))
-        self.counts_ = self.scores_.counts(held_out)
+        self.calibration_ = np.sort(self.scores_.strangeness(whole.take(held_out)))
+        self.counts_ = self.scores_.counts(
+            whole.take(first_of_each(group, rows_of(group, held_out, whole.n_rows, rng)))
+        )
         self.sample_ = whole.take(np.sort(rng.permutation(units)[:MOST_COMPARED]))
         self.n_rows_, self.n_units_ = whole.n_rows, len(units)
         return self
@@ -163,7 +165,8 @@ class Reference(Parameterized):
         batch : DataFrame, array (n_rows, n_columns), or mapping of str to array
             With the columns of the reference; one row at least.
         rate : float
-            False-alarm rate: at most this share of batches without drift is called one, over references and batches.
+            False-alarm rate: at most this share of batches without drift is called one, on average over references
+            (a batch that is much larger than the reference sees where that one is off by chance).
             Of columns that depend on each other that is Simes's inequality (1986), which holds for those that rise
             and fall together (Sarkar 1998).
         time : str, optional
@@ -195,15 +198,30 @@ class Reference(Parameterized):
         InputError, ShapeError
             If the columns are others, or there are no rows.
         """
-        table, group = self._like_reference(batch, time)
-        if table.n_rows == 0:
-            raise InputError("The batch has no rows. Give one at least.")
-        rows = one_of_each(group, table.n_rows, np.random.default_rng([seed, 2]))
-        if time is None:
-            return table.take(rows), None
-        order, times = time_order(batch, time)
-        rows = order[np.isin(order, rows)]
-        return table.take(rows), [times[row] for row in rows]
+        table, group, order, times = self._in_order(batch, time)
+        rows = order[np.isin(order, one_of_each(group, table.n_rows, generator(seed, 2)))]
+        return table.take(rows), times and [times[row] for row in rows]
+
+    def first_rows(self, batch: Any, time: str | None = None) -> tuple[Table, NDArray[np.int64], list[str] | None]:
+        """Return the rows of a batch that a `stream` watches: the first of each group, as `independent_rows` does.
+
+        Returns
+        -------
+        Table
+            With the columns of the reference.
+        array of int, shape (n_rows,)
+            The number of each row in the batch.
+        list of str, optional
+            When each row was.
+
+        Raises
+        ------
+        InputError, ShapeError
+            If the columns are others, or there are no rows.
+        """
+        table, group, order, times = self._in_order(batch, time)
+        rows = first_of_each(group, order)
+        return table.take(rows), rows, times and [times[row] for row in rows]
 
     def stream(self, mean_time_between_false_alarms: float = 10_000, seed: int = 0) -> DriftStream:
         """Return what takes rows as they come, and gives alarms.
@@ -216,7 +234,9 @@ class Reference(Parameterized):
             Of how ties are broken.
         """
         self._require_fitted()
-        return DriftStream(self.scores_, self.counts_, mean_time_between_false_alarms, seed, self._like_reference)
+        return DriftStream(
+            self.scores_, self.counts_, mean_time_between_false_alarms, generator(seed), self._like_reference
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to one file, without pickle; what is there is replaced at the end.
@@ -233,17 +253,46 @@ class Reference(Parameterized):
 
     @property
     def _named(self) -> list[str]:
-        return [*self.categorical, *([] if self.group is None else [self.group])]
+        return [*map(str, self.categorical), *([] if self.group is None else [str(self.group)])]
+
+    def _require_named(self, there: Sequence[str]) -> None:
+        """Refuse names of columns that the table lacks, and a single text in place of them.
+
+        Raises
+        ------
+        InputError
+            If there are such.
+        """
+        for what, named in (("categorical", self.categorical), ("drop", self.drop)):
+            if isinstance(named, str):
+                raise InputError(f"{what}={named!r} was given. Give a list of names, such as [{named!r}].")
+            if unknown := [name for name in map(str, named) if name not in there]:
+                raise InputError(f"The column {unknown[0]!r} was named ({what}), and the table lacks it. Name another.")
+
+    def _in_order(
+        self, batch: Any, time: str | None
+    ) -> tuple[Table, Column | None, NDArray[np.int64], list[str] | None]:
+        """Return rows with the columns of the reference, what group each is of, their order, and when each was.
+
+        Raises
+        ------
+        InputError, ShapeError
+            If the columns are others, or there are no rows.
+        """
+        table, group = self._like_reference(batch, time)
+        if table.n_rows == 0:
+            raise InputError("The batch has no rows. Give one at least.")
+        return table, group, *((np.arange(table.n_rows), None) if time is None else time_order(batch, time))
 
     def _like_reference(self, data: Any, time: str | None = None) -> tuple[Table, Column | None]:
         """Return rows with the columns of the reference, and what group each belongs to."""
         self._require_fitted()
-        if time is not None and time in self.sample_.names:
+        if time is not None and str(time) in self.sample_.names:
             raise InputError(f"The column {time!r} tells the order, and is in the reference. Fit with it dropped.")
+        data = as_row(data, self.sample_.names)
         left_out = [*self.drop, *([] if time is None else [time])]
-        shape = getattr(data, "shape", ())
         is_bare = isinstance(data, np.ndarray) and data.dtype.names is None
-        names = self.sample_.names if is_bare and shape[1:] == (len(self.sample_.names),) else None
+        names = self.sample_.names if is_bare and data.shape[1:] == (len(self.sample_.names),) else None
         table, group = split_group(as_table(data, self._named, left_out, names), self.group)
         return matched(table, self.sample_), group
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, final
 
 from offkey.drift.columns import ColumnDrift
+from offkey.drift.values import shortened
 
 __all__ = ["DriftReport", "TogetherTest"]
 
@@ -43,7 +44,8 @@ class DriftReport:
     is_drift : bool
         The decision.
     p_value : float
-        Of all tests together: without drift it is at most ``rate`` in that share of all batches.
+        Of all tests together: without drift it is at most ``rate`` in that share of all batches, on average over
+        references.
     rate : float
         False-alarm rate of the decision: share of batches without drift that it is given for.
     columns : tuple of ColumnDrift
@@ -75,7 +77,7 @@ class DriftReport:
         """The decision in words."""
         if not self.is_drift:
             return f"No drift (p = {self.p_value:.2g}, false-alarm rate {self.rate:.2g})."
-        names = ", ".join(column.name for column in self.moved[:5])
+        names = ", ".join(shortened(column.name) for column in self.moved[:5])
         more = f" and {len(self.moved) - 5} more" if len(self.moved) > 5 else ""
         what = f"{len(self.moved)} of {len(self.columns)} columns moved: {names}{more}" if self.moved else (
             "no single column, but all of them together"

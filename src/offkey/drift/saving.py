@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from offkey.detectors import Detector
 from offkey.drift.encoding import Encoding
 from offkey.drift.scores import RowScores
 from offkey.drift.stream import N_BINS
-from offkey.drift.table import Column, Table
+from offkey.drift.table import Table
+from offkey.drift.values import MISSING, Column
 from offkey.errors import BundleError, OffkeyError
 from offkey.parameters import Parameterized
 from offkey.pipeline.state import Packer, Unpacker
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["load", "save"]
 
 KIND = "drift reference"
+NEW = "\0"
+"""A category that no table has."""
 
 
 def save(reference: Reference, path: str | os.PathLike[str]) -> None:
@@ -42,9 +45,9 @@ def save(reference: Reference, path: str | os.PathLike[str]) -> None:
         "offkey": __version__,
         "params": {
             "detector": None if reference.detector is None else packer.pack("params", reference.detector.unfitted()),
-            "categorical": list(reference.categorical),
-            "drop": list(reference.drop),
-            "group": reference.group,
+            "categorical": list(map(str, reference.categorical)),
+            "drop": list(map(str, reference.drop)),
+            "group": None if reference.group is None else str(reference.group),
             "seed": reference.seed,
         },
         "columns": [[column.name, column.levels] for column in state["sample_"].columns],
@@ -159,7 +162,7 @@ def _column(name: str, levels: Any, values: Any) -> Column:
         column = Column(name, np.asarray(values, np.int64), tuple(map(str, levels)))
     is_sound = values.ndim == 1 and len(values) > 0 and values.dtype.kind in "iuf"
     if is_sound and levels is not None:
-        is_sound = values.min() >= -1 and values.max() < len(levels)
+        is_sound = values.min() >= -1 and values.max() < len(levels) and len(set(map(str, levels))) == len(levels)
     if not is_sound or (levels is None and np.isinf(column.values).any()):
         raise BundleError(f"The column {name!r} makes no sense. Use a fresh copy.")
     return column
@@ -173,21 +176,68 @@ def _try(state: dict[str, Any]) -> None:
     BundleError
         If an array has another shape or holds numbers that make no sense.
     """
-    scores, counts, calibration = state["scores_"], state["counts_"], state["calibration_"]
-    n = len(state["sample_"].columns)
-    numbers = (calibration, scores.edges, scores.encoding.centers, scores.encoding.scales)
+    scores, counts, calibration, sample = (state[name] for name in ("scores_", "counts_", "calibration_", "sample_"))
+    n = len(sample.columns)
+    encoding = scores.encoding
+    numbers = (calibration, scores.edges, encoding.centers, encoding.scales, *map(np.array, scores.frequencies))
     is_sound = (
         counts.shape == (n + 1, N_BINS)
         and scores.edges.shape == (n + 1, N_BINS - 1)
         and all(np.isfinite(each).all() for each in numbers)
         and calibration.ndim == 1 and len(calibration) > 0
         and (np.diff(calibration) >= 0).all() and (np.diff(scores.edges) >= 0).all()
-        and (scores.encoding.scales > 0).all()
+        and (encoding.scales > 0).all()
         and counts.min() >= 0 and (counts.sum(axis=1) == len(calibration)).all()
-        and len({len(column.values) for column in state["sample_"].columns}) == 1
-        and state["n_units_"] > 0
+        and len({len(column.values) for column in sample.columns}) == 1
+        and len(set(sample.names)) == n
+        and state["n_rows_"] >= state["n_units_"] >= max(sample.n_rows, len(calibration))
     )  # fmt: skip
-    if not is_sound:
+    if not is_sound or not all(_fits(*each) for each in _by_column(sample, scores)):
         raise BundleError("It holds numbers that make no sense. Use a fresh copy.")
-    some = state["sample_"].take(np.arange(min(3, state["sample_"].n_rows)))
-    scores.bins(some)
+    some = sample.take(np.arange(min(3, sample.n_rows)))
+    for table in (some, *_odd(some)):
+        if not np.isfinite(scores.strangeness(table)).all():
+            raise BundleError("Its detector gives scores that make no sense. Use a fresh copy.")
+        scores.bins(table)
+
+
+def _by_column(sample: Table, scores: RowScores) -> Iterator[tuple[Any, ...]]:
+    """Give each column with its part of the encoding; an error where there are more or fewer.
+
+    Raises
+    ------
+    ValueError
+        If so.
+    """
+    encoding = scores.encoding
+    parts = (
+        encoding.centers,
+        encoding.scales,
+        encoding.has_missing,
+        encoding.levels,
+        encoding.known,
+        scores.frequencies,
+    )
+    return zip(sample.columns, *parts, strict=True)
+
+
+def _fits(column: Column, center: Any, scale: Any, has_missing: Any, levels: Any, known: Any, frequencies: Any) -> bool:
+    """Say whether the encoding of a column can be one of it."""
+    is_plain = not np.shape(center) and not np.shape(scale) and not np.shape(has_missing)
+    is_alike = set(levels) <= set(known) and len(set(known)) == len(known) == len(frequencies)
+    return is_plain and is_alike and len(set(levels)) == len(levels) and not (column.levels is None and known)
+
+
+def _odd(some: Table) -> Iterator[Table]:
+    """Give tables that hold what rows of the sample may not: missing values only, and categories that are new."""
+    n = np.zeros(some.n_rows, np.int64)
+    for code in (MISSING, 0):
+        yield Table(
+            tuple(
+                Column(column.name, n + np.nan if code == MISSING else column.values)
+                if column.levels is None
+                else Column(column.name, n + code, (NEW,))
+                for column in some.columns
+            ),
+            some.n_rows,
+        )

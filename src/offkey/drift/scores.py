@@ -61,10 +61,11 @@ class RowScores:
     @classmethod
     def learn(cls, detector: Detector, encoding: Encoding, training: Table) -> RowScores:
         """Return the scores of a fitted detector, with bins by training rows."""
+        n = training.n_rows
         frequencies = tuple(
             ()
             if column.levels is None
-            else tuple(-float(np.mean(column.coded(known) == code)) for code in range(len(known)))
+            else tuple((-np.bincount(column.coded(known)[~column.is_missing], minlength=len(known)) / n).tolist())
             for column, known in zip(training.columns, encoding.known, strict=True)
         )
         held_out = detector.fitted_state.get("training_scores_")  # where it has such, fairer than those it learned on

@@ -9,52 +9,10 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from offkey.drift.values import MISSING, Column, is_gone, make_column, readable
 from offkey.errors import InputError, ShapeError
 
-__all__ = ["Column", "Table", "as_table", "matched"]
-
-MISSING = -1
-"""Code of a missing category."""
-
-
-@final
-@dataclass(frozen=True)
-class Column:
-    """One column of a table.
-
-    Parameters
-    ----------
-    name : str
-        Its name.
-    values : array, shape (n_rows,)
-        Numbers, NaN where missing; or the codes of categories, -1 where missing.
-    levels : tuple of str, optional
-        The categories by code; None for numbers.
-    """
-
-    name: str
-    values: NDArray[Any]
-    levels: tuple[str, ...] | None = None
-
-    @property
-    def kind(self) -> str:
-        """``"numeric"`` or ``"categorical"``."""
-        return "numeric" if self.levels is None else "categorical"
-
-    @property
-    def is_missing(self) -> NDArray[np.bool_]:
-        """Whether each value (n_rows,) is missing."""
-        return np.asarray(np.isnan(self.values) if self.levels is None else self.values == MISSING)
-
-    def take(self, rows: NDArray[Any]) -> Column:
-        """Return some of its rows, by number or mask."""
-        return Column(self.name, self.values[rows], self.levels)
-
-    def coded(self, levels: Sequence[str]) -> NDArray[np.int64]:
-        """Return codes (n_rows,) by other levels: -1 where missing, ``len(levels)`` where they lack the category."""
-        place = {level: code for code, level in enumerate(levels)}
-        codes = np.array([*(place.get(level, len(levels)) for level in self.levels or ()), MISSING], np.int64)
-        return np.asarray(codes[self.values])
+__all__ = ["Table", "as_row", "as_table", "matched", "names_of"]
 
 
 @final
@@ -99,18 +57,60 @@ def as_table(
     InputError, ShapeError
         If it is no table, or a column is of another kind.
     """
-    left_out, named = set(drop), {str(name) for name in categorical}
+    left_out, named = set(map(str, drop)), set(map(str, categorical))
     pairs = [(name, values) for name, values in _pairs(data, names) if name not in left_out]
     given = [name for name, _ in pairs]
     twice = next((name for name in given if given.count(name) > 1), None) if len(set(given)) < len(given) else None
     if twice is not None:
         raise InputError(f"The table has more than one column {twice!r}. Give each column a name of its own.")
-    columns = tuple(_column(name, values, name in named) for name, values in pairs)
+    columns = tuple(make_column(name, values, name in named) for name, values in pairs)
     lengths = {len(column.values) for column in columns}
     if len(lengths) > 1:
         numbers = " and ".join(map(str, sorted(lengths)))
         raise ShapeError(f"Columns of {numbers} rows were given. Give the same number of each.")
     return Table(columns, lengths.pop() if lengths else 0)
+
+
+def names_of(data: Any, names: Sequence[str] | None = None) -> list[str]:
+    """Return the names of the columns of what `as_table` takes.
+
+    Raises
+    ------
+    ShapeError
+        If it is no table.
+    """
+    return [name for name, _ in _pairs(data, names)]
+
+
+def as_row(data: Any, names: Sequence[str]) -> Any:
+    """Return what one live row came in as a table of one row, and anything else as it is.
+
+    A list, a tuple or an array with a value of each column; a pandas Series by its index; and in mappings, arrays (k,)
+    under the name of k columns ``name[0]``, ``name[1]``, ...
+
+    Parameters
+    ----------
+    data : object
+        What was given.
+    names : sequence of str
+        The columns of the reference.
+    """
+    if hasattr(data, "iloc") and hasattr(data, "index") and not hasattr(data, "columns"):
+        data = dict(data.items())
+    if isinstance(data, Mapping):
+        return {name: _wide(str(name), value, names) for name, value in data.items()}
+    is_row = isinstance(data, list | tuple) or (isinstance(data, np.ndarray) and data.ndim == 1)
+    if is_row and len(data) == len(names) and all(map(_is_single, data)):
+        return dict(zip(names, data, strict=True))
+    return data
+
+
+def _wide(name: str, value: Any, names: Sequence[str]) -> Any:
+    """Return a vector as a row of the columns that it fills, and other values as they are."""
+    if name in names or f"{name}[0]" not in names or isinstance(value, Column):
+        return value
+    array = _array(name, value)
+    return array[None] if array.ndim == 1 else array
 
 
 def matched(table: Table, reference: Table) -> Table:
@@ -136,6 +136,8 @@ def matched(table: Table, reference: Table) -> Table:
 def _as_kind(column: Column, reference: Column) -> Column:
     if column.kind == reference.kind:
         return column
+    if reference.levels is None and reference.is_missing.all():  # what it would hold nobody knows: it is there or not
+        return Column(column.name, np.where(column.is_missing, np.nan, 0.0))
     if column.is_missing.all():
         n = len(column.values)
         empty: NDArray[Any] = np.full(n, np.nan) if reference.levels is None else np.full(n, MISSING)
@@ -157,15 +159,15 @@ def _pairs(data: Any, names: Sequence[str] | None) -> list[tuple[str, Any]]:
     if isinstance(data, Table):
         return [(column.name, column) for column in data.columns]
     if hasattr(data, "iloc") and hasattr(data, "columns"):
-        return [(str(name), data.iloc[:, i]) for i, name in enumerate(data.columns)]
+        return [(readable(name), data.iloc[:, i]) for i, name in enumerate(data.columns)]
     if isinstance(data, Mapping):
-        return [pair for name, values in data.items() for pair in _expanded(str(name), values)]
+        return [pair for name, values in data.items() for pair in _expanded(readable(name), values)]
     array = np.asarray(data)
     if array.dtype.names:
-        return [(name, array[name]) for name in array.dtype.names]
+        return [(readable(name), array[name]) for name in array.dtype.names]
     if array.ndim != 2 or array.shape[1] == 0:
         raise ShapeError(f"A table of shape {array.shape} was given. Give (n_rows, n_columns), with a column at least.")
-    called = [f"x{i}" for i in range(array.shape[1])] if names is None else [str(name) for name in names]
+    called = [f"x{i}" for i in range(array.shape[1])] if names is None else [readable(name) for name in names]
     if len(called) != array.shape[1]:
         raise ShapeError(f"{len(called)} names were given for {array.shape[1]} columns. Give one for each.")
     return [(name, array[:, i]) for i, name in enumerate(called)]
@@ -174,7 +176,7 @@ def _pairs(data: Any, names: Sequence[str] | None) -> list[tuple[str, Any]]:
 def _expanded(name: str, values: Any) -> list[tuple[str, Any]]:
     if isinstance(values, Column) or (hasattr(values, "dtype") and not isinstance(values, np.ndarray | np.generic)):
         return [(name, values)]
-    array = np.atleast_1d(np.asarray(values, None if not isinstance(values, list | tuple) else _list_type(values)))
+    array = np.atleast_1d(_array(name, values))
     if array.ndim == 2:
         return [(f"{name}[{k}]", array[:, k]) for k in range(array.shape[1])]
     if array.ndim > 2:
@@ -182,54 +184,22 @@ def _expanded(name: str, values: Any) -> list[tuple[str, Any]]:
     return [(name, array)]
 
 
-def _list_type(values: Sequence[Any]) -> type | None:
-    """Keep texts and None in a list as they are: numpy would turn numbers beside them into texts."""
-    return object if any(value is None or isinstance(value, str) for value in values) else None
+def _array(name: str, values: Any) -> NDArray[Any]:
+    """Return an array of values; texts and None in a list stay: numpy would turn numbers beside them into texts.
+
+    Raises
+    ------
+    ShapeError
+        If it is a list of lists of several lengths.
+    """
+    is_mixed = isinstance(values, list | tuple) and any(
+        is_gone(v) or isinstance(v, str) for v in values if _is_single(v)
+    )
+    try:
+        return np.asarray(values, object if is_mixed else None)
+    except ValueError as error:
+        raise ShapeError(f"The column {name!r} is ragged. Give (n_rows,) or (n_rows, k).") from error
 
 
-def _column(name: str, values: Any, is_categorical: bool) -> Column:
-    if isinstance(values, Column):
-        return values if values.levels is not None or not is_categorical else _categories(name, values.values)
-    kind = getattr(values.dtype, "kind", "O")
-    if kind in "Mmc":
-        raise InputError(
-            f"The column {name!r} holds {'complex numbers' if kind == 'c' else 'times'}. "
-            "Turn them into numbers, or leave the column out (drop)."
-        )
-    if kind in "iuf" and not is_categorical:
-        array = values.to_numpy(np.float64, na_value=np.nan) if hasattr(values, "to_numpy") else values
-        return _numbers(name, array)
-    array = np.asarray(values, object)
-    if hasattr(values, "isna"):
-        array = array.copy()
-        array[values.isna().to_numpy()] = None
-    if not is_categorical and kind == "O" and str(values.dtype) != "category" and _is_numeric(array):
-        return _numbers(name, np.array([np.nan if value is None else value for value in array], np.float64))
-    return _categories(name, array)
-
-
-def _is_numeric(array: NDArray[Any]) -> bool:
-    numbers = (int, float, np.integer, np.floating)
-    return all(value is None or (isinstance(value, numbers) and not isinstance(value, bool)) for value in array)
-
-
-def _numbers(name: str, values: Any) -> Column:
-    array = np.array(values, np.float64)
-    array[~np.isfinite(array)] = np.nan
-    return Column(name, array)
-
-
-def _categories(name: str, values: NDArray[Any]) -> Column:
-    texts = [_text(value) for value in values]
-    levels = tuple(sorted({text for text in texts if text is not None}))
-    place = {level: code for code, level in enumerate(levels)}
-    return Column(name, np.array([MISSING if text is None else place[text] for text in texts], np.int64), levels)
-
-
-def _text(value: Any) -> str | None:
-    """Return a category as text; whole numbers read the same whether missing values made them floating or not."""
-    if value is None or value != value:
-        return None
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+def _is_single(value: Any) -> bool:
+    return isinstance(value, str) or not hasattr(value, "__len__")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from offkey.drift.scores import TOGETHER, RowScores
 from offkey.drift.stream import Alarm, Betting, Ranks
-from offkey.drift.table import Column, Table
+from offkey.drift.table import Table
+from offkey.drift.values import Column
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,12 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["DriftStream"]
 
 WORDS = {
-    "numeric": ("higher", "lower"),
-    "categorical": ("rarer", "more frequent"),
-    TOGETHER: ("stranger", "more usual"),
+    "numeric": ("higher", "lower", "less varied"),
+    "categorical": ("rarer", "more frequent", "less varied"),
+    TOGETHER: ("stranger", "more usual", "less varied"),
 }
+STAKES = {"numeric": (0.4, 0.4, 0.2), "categorical": (0.65, 0.15, 0.2), TOGETHER: (0.7, 0.15, 0.15)}
+"""What part is bet on each of these words."""
 FEWEST_BETWEEN = 10
 """Rows as usual between two drifts that are not one."""
+MOST_ALARMS, MOST_GROUPS = 1000, 100_000
+"""That are remembered."""
 
 
 @final
@@ -36,11 +42,11 @@ class DriftStream:
     Attributes
     ----------
     n_rows : int
-        Rows so far; of groups, if rows have them, only the first row of each counts.
+        Rows so far; of groups, if rows have them, only the first row of each counts (of the latest 100,000 groups).
     statistic : float
         Evidence for a drift since the last alarm: an alarm at the limit.
-    alarms : list of Alarm
-        So far.
+    alarms : deque of Alarm
+        The latest thousand.
     """
 
     def __init__(
@@ -48,21 +54,18 @@ class DriftStream:
         scores: RowScores,
         counts: NDArray[np.int64],
         limit: float,
-        seed: int,
+        rng: np.random.Generator,
         read: Callable[[Any], tuple[Table, Column | None]],
     ) -> None:
         n_columns = len(scores.names) - 1
         together = 0.5 if n_columns > 1 else 0.2
-        self._betting = Betting(
-            [together, *[(1 - together) / n_columns] * n_columns],
-            [{TOGETHER: 0.8, "numeric": 0.5, "categorical": 0.8}[kind] for kind in scores.kinds],
-            limit,
-        )
+        shares = np.array([together, *[(1 - together) / n_columns] * n_columns])
+        self._betting = Betting(shares[:, None] * [STAKES[kind] for kind in scores.kinds], limit)
         self._ranks, self._scores, self._read = Ranks(counts), scores, read
-        self._rng = np.random.default_rng(seed)
-        self._seen: set[str] = set()
+        self._rng = rng
+        self._seen: dict[str, None] = {}
         self.n_rows, self.statistic = 0, 0.0
-        self.alarms: list[Alarm] = []
+        self.alarms: deque[Alarm] = deque(maxlen=MOST_ALARMS)
 
     @property
     def limit(self) -> float:
@@ -74,8 +77,9 @@ class DriftStream:
 
         Parameters
         ----------
-        rows : DataFrame, array (n_rows, n_columns), or mapping of str to value or array
-            With the columns of the reference.
+        rows : DataFrame, array (n_rows, n_columns), or mapping of str to array
+            With the columns of the reference. One row may also be a list or a Series of its values, or a mapping of
+            str to value, or to vector (k,) for columns ``name[0]``, ``name[1]``, ...
 
         Raises
         ------
@@ -85,13 +89,19 @@ class DriftStream:
         table, group = self._read(rows)
         if group is not None:
             table = table.take(np.array(self._first_of_groups(group), np.int64))
-        before = len(self.alarms)
-        self.trace(table)
-        return self.alarms[before:]
+        return [alarm for _, alarm in self.trace(table) if alarm is not None]
 
-    def trace(self, table: Table) -> list[float]:
-        """Take independent rows, with the columns of the reference in their order; return the evidence after each."""
-        return [self._push(bins) for bins in self._scores.bins(table)]
+    def trace(self, table: Table) -> list[tuple[float, Alarm | None]]:
+        """Take independent rows, with the columns of the reference in their order.
+
+        Returns
+        -------
+        list of tuple
+            After each row: the evidence, and the alarm if it gave one.
+        """
+        n = table.n_rows
+        is_missing = np.column_stack([np.zeros(n, bool), *(column.is_missing for column in table.columns)])
+        return [self._push(*each) for each in zip(self._scores.bins(table), is_missing, strict=True)]
 
     def _first_of_groups(self, group: Column) -> list[int]:
         """Return the rows that are the first of their group."""
@@ -99,24 +109,25 @@ class DriftStream:
         for row, code in enumerate(group.values):
             name = (group.levels or ())[code]
             if name not in self._seen:
-                self._seen.add(name)
+                self._seen[name] = None
                 first.append(row)
+            if len(self._seen) > MOST_GROUPS:
+                del self._seen[next(iter(self._seen))]
         return first
 
-    def _push(self, bins: NDArray[np.int64]) -> float:
+    def _push(self, bins: NDArray[np.int64], is_missing: NDArray[np.bool_]) -> tuple[float, Alarm | None]:
         p_values = self._ranks.push(bins, 1 - self._rng.random(len(bins)))
         row = self.n_rows
-        total, since, score, is_low = self._betting.push(row, p_values)
+        total, bet = self._betting.push(row, p_values, is_missing)
         self.n_rows += 1
-        if total < self.limit:
-            self.statistic = total
-            return total
-        self.statistic = 0.0
-        cause = self._scores.names[score]
-        direction = WORDS[self._scores.kinds[score]][not is_low]
-        goes_on = bool(self.alarms) and _goes_on(self.alarms[-1], since)
-        self.alarms.append(Alarm(row, since, cause, direction, total, self.limit, goes_on))
-        return total
+        self.statistic = total if bet is None else 0.0
+        if bet is None:
+            return total, None
+        direction = "missing" if bet.is_of_missing else WORDS[self._scores.kinds[bet.score]][bet.kind]
+        goes_on = bool(self.alarms) and _goes_on(self.alarms[-1], bet.since)
+        alarm = Alarm(row, bet.since, self._scores.names[bet.score], direction, total, self.limit, goes_on)
+        self.alarms.append(alarm)
+        return total, alarm
 
 
 def _goes_on(before: Alarm, since: int) -> bool:
