@@ -76,6 +76,41 @@ def test_mains_are_no_finding_in_currents_and_voltages():
     assert found(hum, normal, ("a",), ("g",), rate)[0].sentence.endswith("cable, if nothing turns at that speed.")
 
 
+def test_by_angle_nothing_is_the_hum_of_mains_and_times_are_revolutions():
+    rng = np.random.default_rng(3)
+    per_revolution, angle = 500, np.arange(40_000) / 500
+    normal = NormalHealth.of([measured(rng.normal(0, 1, 40_000), per_revolution) for _ in range(10)])
+    whining = rng.normal(0, 1, 40_000) + sum(np.sin(2 * np.pi * 50 * k * angle) for k in (1, 2, 3))
+    given = measured(whining, per_revolution), normal, ("a",), ("g",), None, per_revolution
+    assert [each.kind for each in find_faults(*given)] == ["hum"]
+    assert find_faults(*given, by_angle=True) == ()
+    lost = rng.normal(0, 1, 40_000)
+    lost[10_000:12_500] = 0.5
+    (finding,) = find_faults(measured(lost, 500), normal, ("a",), ("g",), None, 500, by_angle=True)
+    assert finding.sentence.startswith("the signal stands still for 5 revolutions from 20.00 revolutions on")
+
+
+@pytest.mark.slow
+def test_order_50_of_a_pipeline_by_angle_is_no_hum(tmp_path):
+    """500 samples per revolution, and a gear of 50 teeth."""
+    from offkey.signals import Reading
+
+    def log(name, seed, teeth=0.0):
+        rng, n = np.random.default_rng([6, seed]), 20_000
+        turns = np.cumsum(np.full(n, 1200.0)) / 60 / 10_000
+        x = np.sin(2 * np.pi * turns) + teeth * sum(np.sin(2 * np.pi * 50 * k * turns) for k in (1, 2, 3))
+        rows = np.stack([np.arange(n) / 10_000, x + rng.normal(0, 0.1, n), np.full(n, 1200.0)], axis=1)
+        np.savetxt(tmp_path / name, rows, "%.7g", ",", header="time,x [g],rpm", comments="")
+        return tmp_path / name
+
+    reading = Reading(speed="rpm", per_revolution=500)
+    pipeline = Pipeline(Gaussian(), Spectrum(n_fft=1024), window_s=8, reading=reading)
+    pipeline.fit([log(f"{i}.csv", i) for i in range(8)])
+    decision = pipeline.decide(log("worn.csv", 50, 1.0))
+    assert decision.is_anomaly
+    assert [each.kind for each in decision.health if each.kind == "hum"] == []
+
+
 def test_a_set_point_may_be_constant_and_a_dead_sensor_may_not():
     rng = np.random.default_rng(1)
     moving = [rng.normal(5, 1, 2000) for _ in range(12)]

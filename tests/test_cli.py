@@ -86,7 +86,7 @@ def test_fit_takes_a_recipe_that_other_options_change(machine):
     told = offkey("info", "recipe.offkey", cwd=machine).stdout
     assert "score='selective-mahalanobis', seed=13711" in told
     assert "GammaTail(rate=0.2)" in told
-    assert "window      0.960 s, every 0.256 s" in told
+    assert "window      0.96 s, every 0.256 s" in told
 
 
 def test_score_says_what_is_an_anomaly(machine):

@@ -1,7 +1,5 @@
 """Explanations of vibration, currents and series: channel, band or value, and unit, in words and pictures."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -10,8 +8,9 @@ from offkey import Clip, Pipeline, plots
 from offkey.detectors import Gaussian
 from offkey.errors import InputError
 from offkey.explain import Wording, explain
-from offkey.features import Concatenate, Envelope, Raw, Spectrum, Statistics, frames_of
+from offkey.features import Concatenate, Correlation, Envelope, LogMel, Raw, Spectrum, Statistics, frames_of
 from offkey.rotation import Bearing, Shaft
+from offkey.signals import Reading
 
 RATE = 400
 SHAFT = Shaft(29.95, [Bearing(9, 7.94, 39.04, name="drive-end")])
@@ -151,6 +150,15 @@ def test_statistics_are_told_by_name(statistical):
     assert f" {rms.unit}, normal " in rms.sentence or rms.unit == ""
 
 
+def test_samples_of_longer_frames_are_told_by_their_place():
+    pipeline = Pipeline(Gaussian(), Raw(n_fft=4, hop_length=4), window_s=20).fit([series(i) for i in range(12)])
+    clip = series(108)
+    clip.samples[2, 3::4] += 8
+    found = explain(pipeline, clip).odd_values[0]
+    assert found.sentence.startswith("Temperature: mean of sample 4 of each frame 78.")
+    assert " °C, normal 69." in found.sentence
+
+
 def test_bands_among_other_values_are_told_as_levels():
     feature = Concatenate([Spectrum(n_bands=8), Statistics(["kurtosis"])])
     pipeline = Pipeline(Gaussian(), feature, window_s=4).fit([vibration(i) for i in range(20)])
@@ -203,6 +211,15 @@ def test_a_loaded_pipeline_tells_the_same_values(slow, tmp_path):
     assert first.sentences == second.sentences
 
 
+def test_frequencies_of_slow_series_are_told_in_millihertz():
+    words = Wording(0.0016, lowest_hz=0.0003, is_sound=False)
+    assert words.frequency_label == "frequency in mHz"
+    assert words.single(0.000833) == "0.833 mHz"
+    assert (words.range(0.0004, 0.0007), words.range(0.0001, 0.0007)) == ("0.4-0.7 mHz", "below 0.7 mHz")
+    faster = Wording(1.0, lowest_hz=0.01, is_sound=False)
+    assert (faster.range(0.05, 0.2), faster.frequency_label) == ("0.05-0.2 Hz", "frequency in Hz")
+
+
 def test_hours_and_days_are_told_where_seconds_would_be_many():
     pipeline = Pipeline(Gaussian(), Raw(), window_s=300 * 12).fit([series(i, 288, 1 / 300) for i in range(8)])
     clip = series(103, 288, 1 / 300)
@@ -220,6 +237,65 @@ def test_a_channel_picked_by_the_front_end_keeps_its_name():
     explanation = explain(pipeline, clip)
     assert explanation.sentences[0].startswith("Temperature: mean 80.")
     assert (explanation.signal_channel, explanation.channel_name(0)) == (2, "Temperature")
+
+
+FRONT_ENDS = [
+    LogMel(n_fft=256, hop_length=128, n_mels=16), Spectrum(), Envelope(), Statistics(), Correlation(), Raw(),
+    Raw(n_fft=4), Concatenate([Spectrum(n_bands=8), Statistics()]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("feature", FRONT_ENDS, ids=repr)
+def test_a_channel_that_never_moves_is_explained_drawn_and_reported(feature, axes, tmp_path):
+    from offkey.report import write_report
+
+    def still(number, setting=0.3, loudness=1.0):
+        clip = vibration(number)
+        clip.samples[:2] *= loudness
+        clip.samples[2] = setting
+        return clip
+
+    pipeline = Pipeline(Gaussian(), feature, window_s=2).fit([still(i) for i in range(12)])
+    for clip in (still(3), still(50), still(51, 0.5), still(52, loudness=3.0), Clip(0 * still(0).samples, RATE)):
+        explanation = explain(pipeline, Clip(clip.samples, RATE, ("x", "y", "z"), "g"))
+        assert all(np.isfinite(each.strength) and each.strength > 0 for each in explanation.told)
+        axes.clear()
+        plots.plot_explanation(explanation, axes, channel=explanation.levels.shape[2] - 1)
+        axes.figure.savefig(tmp_path / "still.png")
+    louder = explain(pipeline, still(52, loudness=3.0))
+    named = {explanation.channel_name(each.channel) for each in louder.told if each.strength > 1}
+    assert named - {"z"} or isinstance(feature, Correlation)
+    assert "z" not in named or isinstance(feature, Correlation)
+    batch = write_report(pipeline, [still(i) for i in (3, 50)] + [still(52, loudness=3.0)], tmp_path / "report.html")
+    assert len(batch.decisions) == 3
+
+
+SLOW = [(feature, rate) for feature in (Spectrum(), Envelope(n_bands=8)) for rate in (1 / 300, 0.1)]
+
+
+@pytest.mark.parametrize(("feature", "rate"), SLOW, ids=lambda each: repr(each))
+def test_what_is_sampled_each_few_minutes_has_a_spectrum_that_is_explained(feature, rate, axes, tmp_path):
+    from offkey.report import write_report
+
+    def swinging(number, swing=0.0):
+        clip = series(number, 1200, rate)
+        clip.samples[2] += swing * np.sin(2 * np.pi * 0.25 * np.arange(1200))
+        return clip
+
+    pipeline = Pipeline(Gaussian(), feature).fit([swinging(i) for i in range(12)])
+    odd = swinging(50, 5.0)
+    explanation = explain(pipeline, odd)
+    (found, *_) = [each for each in explanation.peculiarities if each.strength > 1]
+    assert explanation.channel_name(found.channel) == "Temperature"
+    assert found.low_hz <= found.high_hz <= rate / 2
+    if feature.spectrum_of == "signal":
+        assert found.low_hz < 0.25 * rate < found.high_hz
+    calm = [explain(pipeline, swinging(60 + i)).sentences[0] for i in range(10)]
+    assert sum(each.startswith("nothing stands out") for each in calm) >= 7  # a tenth is meant not to
+    plots.plot_explanation(explanation, axes)
+    axes.figure.savefig(tmp_path / "slow.png")
+    batch = write_report(pipeline, [odd, swinging(51)], tmp_path / "report.html")
+    assert len(batch.decisions) == 2
 
 
 @pytest.mark.parametrize("samples", [np.zeros((3, 120)), np.full((3, 120), 1e6), np.tile([1e3, -1e3], (3, 60))])
@@ -240,16 +316,19 @@ def test_by_angle_frequencies_are_orders_and_times_are_revolutions():
     assert words.frequency_label == "order"
 
 
-def test_samples_by_angle_are_explained_by_order(axes):
+def test_samples_by_angle_are_explained_by_order(axes, tmp_path):
     def turned(number, knocks=0.0):
-        rng = np.random.default_rng([12, number])
-        angle = np.arange(64 * 100) / 64
+        """Write six seconds of a shaft that turns ten times a second."""
+        rng, n = np.random.default_rng([12, number]), 6 * 640
+        angle = np.arange(n) / 64
         lines = ((1, 1.0), (3.585, knocks))
         signal = sum(size * np.sin(2 * np.pi * (order * angle + rng.uniform())) for order, size in lines)
-        return Clip(signal + rng.normal(0, 0.1, len(angle)), 64, ("DE",), "g")
+        rows = np.stack([np.arange(n) / 640, signal + rng.normal(0, 0.1, n), np.full(n, 600.0)], axis=1)
+        np.savetxt(tmp_path / f"{number}.csv", rows, "%.7g", ",", header="time,DE [g],rpm", comments="")
+        return tmp_path / f"{number}.csv"
 
-    pipeline = Pipeline(Gaussian(), Spectrum()).fit([turned(i) for i in range(12)])
-    pipeline.reading_ = SimpleNamespace(speed="rpm")
+    pipeline = Pipeline(Gaussian(), Spectrum(), reading=Reading(speed="rpm", per_revolution=64))
+    pipeline.fit([turned(i) for i in range(12)])
     explanation = explain(pipeline, turned(50, 0.2), shaft=SHAFT)
     assert explanation.sentences[0].startswith("tone at order 3.5")
     assert explanation.sentences[0].endswith("dB over normal, throughout (BPFO of the drive-end bearing: 3.585)")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offkey import Clip, Pipeline
@@ -74,6 +74,7 @@ def test_a_constant_stays_what_it_is_up_to_both_ends():
     np.testing.assert_allclose(turned, np.full(turned.shape, [[9.81], [-1.0]]), rtol=1e-6)
 
 
+@settings(max_examples=30)
 @given(sizes=st.lists(st.integers(0, 1500), min_size=1, max_size=8), slow=st.booleans())
 def test_sizes_of_blocks_do_not_matter(sizes, slow):
     rng = np.random.default_rng(1)
@@ -161,6 +162,7 @@ def test_without_pulses_there_is_no_speed():
         speed_from_tacho([], 1000)
 
 
+@pytest.mark.slow
 def test_by_angle_a_changed_speed_hides_no_knocking_bearing():
     def machine(number, knocks=0.0):
         """Imbalance, gear mesh and noise, at a speed of its own that drifts, and perhaps a line at order 3.585."""

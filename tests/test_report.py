@@ -18,6 +18,7 @@ from offkey.decisions import Conformal
 from offkey.detectors import Gaussian
 from offkey.errors import InputError, MissingExtraError
 from offkey.evaluation import evaluate
+from offkey.features import Statistics
 from offkey.report import decide_batch, read_given, write_report
 
 RATE = 16_000
@@ -297,6 +298,7 @@ def test_what_cannot_be_reported_is_refused_in_one_sentence(fitted, folder, tmp_
         write_report(fitted, [machine(1)], tmp_path)
     with pytest.raises(InputError, match="None of the 1 recordings can be used"):
         write_report(fitted, [folder / "normal" / "broken.wav"], tmp_path / "report.html")
+    (tmp_path / "a.csv").write_text("path,label\nx.wav,0\n", encoding="utf-8")
     with pytest.raises(InputError, match="Give one table"):
         read_given([tmp_path / "a.csv", folder])
     (tmp_path / "results.json").write_text("{}", encoding="utf-8")
@@ -389,6 +391,81 @@ def test_recordings_may_come_one_by_one_and_names_are_no_formulas(fitted, tmp_pa
     clips = (Clip(machine(940 + i).samples, RATE, source=f"=HYPERLINK({i})") for i in range(3))
     assert len(write_report(fitted, clips, tmp_path / "report.html").decisions) == 3
     assert all(row["path"].startswith("'=HYPERLINK(") for row in Page(tmp_path / "report.html").rows)
+
+
+def write_log(path, seed, pause_at=None, shift=0.0):
+    """Write two channels at 100 Hz; the logger may pause for ten seconds."""
+    import pandas as pd
+
+    rng = np.random.default_rng([41, seed])
+    time = np.arange(1500) / 100
+    time[pause_at if pause_at else len(time) :] += 10
+    table = pd.DataFrame({"time": time, "x [g]": rng.normal(shift, 1, 1500), "y [g]": rng.normal(0, 1, 1500)})
+    table.to_parquet(path) if path.suffix == ".parquet" else table.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory):
+    """A pipeline on sensor files, and its folder."""
+    folder = tmp_path_factory.mktemp("logs")
+    logs = [write_log(folder / f"normal-{i}.csv", i) for i in range(12)]
+    pipeline = Pipeline(Gaussian(), Statistics(), window_s=2).fit(logs)
+    pipeline.save(folder / "m.offkey")
+    return folder, pipeline
+
+
+@pytest.mark.parametrize("names", [["one.csv"], ["one.csv", "two.csv"], ["one.parquet"], ["one.parquet", "two.csv"]])
+def test_sensor_files_are_recordings_and_no_tables(names, logged, capsys):
+    folder, pipeline = logged
+    for number, name in enumerate(names):
+        write_log(folder / name, 50 + number)
+    with pytest.raises(SystemExit) as stop:
+        make_app()(["report", *(str(folder / name) for name in names), "-m", str(folder / "m.offkey"),
+                    "-o", str(folder / "page.html")])  # fmt: skip
+    assert stop.value.code == 0
+    scores = {row["path"]: float(row["score"]) for row in Page(folder / "page.html").rows}
+    assert scores == {str(folder / name): pipeline.decide(folder / name).score for name in names}
+
+
+def test_a_parquet_table_of_recordings_is_one_and_a_broken_file_is_told(logged):
+    import pandas as pd
+
+    folder, pipeline = logged
+    log = write_log(folder / "labelled.csv", 60)
+    pd.DataFrame({"path": [str(log)], "label": [1]}).to_parquet(folder / "table.parquet")
+    (row,) = decide_batch(pipeline, read_given([folder / "table.parquet"])).rows
+    assert row["label"] == 1
+    (folder / "broken.parquet").write_bytes(b"PAR1")
+    (failure,) = decide_batch(pipeline, read_given([folder / "broken.parquet"])).failures
+    assert "is not a readable Parquet file" in failure.reason
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
+def test_results_may_name_pieces_of_sensor_files(kind, logged, monkeypatch, capsys):
+    folder, pipeline = logged
+    monkeypatch.chdir(folder)
+    paused = [write_log(folder / name, 70 + i, 700) for i, name in enumerate(("gap [a].csv", "gap.csv"))]
+    whole = write_log(folder / "whole.csv", 72)
+    table = ["--csv", "results.csv"] if kind == "csv" else ["--parquet", "results.parquet"]
+    with pytest.raises(SystemExit):
+        make_app()(["score", *(each.name for each in (*paused, whole)), "-m", "m.offkey", "--json", *table])
+    document = json.loads(capsys.readouterr().out)
+    (folder / "results.json").write_text(json.dumps(document), encoding="utf-8")
+    scored = {clip["path"]: clip["score"] for clip in document["clips"]}
+    assert len(scored) == 5
+    batch = decide_batch(pipeline, read_given([f"results.{kind}"]))
+    assert {decision.source: decision.score for decision in batch.decisions} == scored
+    assert not batch.failures
+    document["clips"] = [clip for clip in document["clips"] if "[2 of 2" in clip["path"]]
+    document["clips"][0]["path"] = document["clips"][0]["path"].replace("2 of 2", "2 of 3")
+    (folder / "some.json").write_text(json.dumps(document), encoding="utf-8")
+    batch = decide_batch(pipeline, read_given([folder / "some.json"]))
+    (kept,) = batch.decisions
+    assert kept.source == document["clips"][1]["path"]
+    (failure,) = batch.failures
+    assert failure.source == document["clips"][0]["path"]
+    assert failure.reason.startswith("is no recording of that file")
 
 
 def test_a_batch_keeps_what_the_table_says_and_in_which_order(fitted, folder):

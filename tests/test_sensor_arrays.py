@@ -88,8 +88,23 @@ def test_matlab_files_as_of_a_bearing_test_rig_are_read(tmp_path):
     content = {"X097_DE_time": drive, "X097_FE_time": fan, "X097RPM": np.array([[1796]])}
     scipy.io.savemat(tmp_path / "97.mat", content)
     clip = read(tmp_path / "97.mat", reading=Reading(rate=12_000, unit="g"))
-    assert clip.channels == ("X097_DE_time", "X097_FE_time")
+    assert clip.channels == ("DE_time", "FE_time")
     np.testing.assert_array_equal(clip.samples, np.hstack([drive, fan]).T.astype(np.float32))
+
+
+def test_arrays_that_number_their_file_have_the_same_names_in_all_files(tmp_path):
+    """Of one file the second channel, by its name without the number, is that of the other by the same name."""
+    for number in ("097", "098"):
+        content = {f"X{number}_{name}_time": RNG.normal(size=(80, 1)) for name in ("DE", "FE")}
+        scipy.io.savemat(tmp_path / f"{number}.mat", {**content, f"X{number}RPM": np.array([[1796]])})
+    pieces, failures = find_pieces(tmp_path, Reading(rate=12_000, channels=["FE_time", "DE_time"]))
+    assert ([piece.channels for piece in pieces], failures) == ([("FE_time", "DE_time")] * 2, [])
+    whole = read(tmp_path / "098.mat", reading=Reading(rate=12_000))
+    np.testing.assert_array_equal(pieces[1].clip().samples, whole.samples[::-1])
+    (own,) = pieces_of(tmp_path / "098.mat", Reading(rate=12_000, channels=["X098_FE_time"]))
+    np.testing.assert_array_equal(own.clip().samples, whole.samples[1:])
+    np.savez(tmp_path / "x.npz", a01_x=THREE[:, 0], a02_x=THREE[:, 1])
+    assert read(tmp_path / "x.npz", reading=RATE).channels == ("a01_x", "a02_x")
 
 
 def test_hdf5_files_and_their_attributes_are_read(tmp_path):

@@ -60,7 +60,7 @@ def fitted(request):
     unfitted, rate = FRONT_ENDS[request.param]
     feature = unfitted.unfitted().fit(rate)
     if feature.is_scaled:
-        feature.learn_scale(feature.transform(SIGNAL))
+        feature.learn_scale([feature.transform(SIGNAL)])
     return feature
 
 
@@ -463,7 +463,7 @@ def test_a_tone_crosses_zero_twice_a_period():
 def test_the_scale_makes_statistics_comparable():
     feature = Statistics().fit(1000)
     noise = RNG.normal(0, [[1.0], [1e-3]], (2, 100_000)).astype(np.float32)
-    feature.learn_scale(feature.transform(noise))
+    feature.learn_scale([feature.transform(noise)])
     frames = feature.transform(noise)
     np.testing.assert_allclose(np.median(frames, axis=0), 0, atol=0.01)
     np.testing.assert_allclose(frames.std(axis=0), 1, atol=0.3)
@@ -530,6 +530,12 @@ def test_bands_of_an_envelope_are_named_so():
     assert feature.band_names_[-1].endswith(" Hz")
 
 
+def test_samples_stand_beside_a_spectrum_of_the_same_frames():
+    feature = Concatenate((Spectrum(n_fft=64), Raw())).fit(1000)
+    bands = feature.transform(SIGNAL)
+    np.testing.assert_array_equal(bands[0, -64:], SIGNAL[:, :64].T)
+
+
 @pytest.mark.parametrize(
     ("feature", "message"),
     [
@@ -537,11 +543,11 @@ def test_bands_of_an_envelope_are_named_so():
         (Concatenate(Spectrum()), "sequence of front ends"),
         (Concatenate((Spectrum(), "RMS")), "sequence of front ends"),
         (Concatenate((Spectrum(n_fft=64), Statistics(n_fft=128))), "n_fft=64, 128"),
-        (Concatenate((Spectrum(), Raw(n_fft=64)), hop_length=32), "hop_length=1, 32"),
+        (Concatenate((Spectrum(), Raw(n_fft=64, hop_length=1)), hop_length=32), "hop_length=1, 32"),
         (Concatenate((Spectrum(), Statistics(channels=(0,)))), "for Concatenate only"),
         (Concatenate((Spectrum(), Statistics()), channels=(0, 0)), "for Concatenate only"),
         (Concatenate((LogMel(center=True), Statistics())), "center=True"),
-        (Concatenate((Statistics(), Raw())), "n_fft=1: a whole number from 2"),
+        (Concatenate((Statistics(), Raw(n_fft=1))), "n_fft=1: a whole number from 2"),
     ],
 )
 def test_parts_that_do_not_fit_together_are_refused(feature, message):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offkey.errors import InputError, ReadError
-from offkey.signals import Reading, cutting, find, find_pieces, is_recordings_table, pieces_of, read, store
+from offkey.signals import Reading, cutting, find, find_pieces, is_recordings_table, pieces_of, read, sampling, store
 from offkey.signals import tables as signal_tables
+from offkey.signals.numerals import Numbers
 
 START = datetime(2020, 2, 8, 13, 30, 47)
 
@@ -111,7 +113,9 @@ def test_a_table_without_a_header_gives_numbered_channels_and_needs_a_rate(write
 
 
 def test_lines_before_the_header_may_state_the_rate(write):
-    assert read(write("Sample rate: 25.6 kHz\n\nx;y\n1,5;2\n1,6;3\n1,7;5\n")).rate == 25600
+    piece = only(write("Sample rate: 25.6 kHz\n\nx;y\n1,5;2\n1,6;3\n1,7;5\n"))
+    assert piece.rate == 25600
+    assert piece.notes == ("the line 'Sample rate: 25.6 kHz' before the table states 25600 Hz",)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +213,7 @@ def test_a_coarse_clock_is_no_gap(write):
     seconds = np.floor(1.055 * np.arange(400) + 0.3)
     piece = only(write(log(at(seconds), range(400))))
     assert piece.rate == pytest.approx(1 / 1.055, rel=1e-4)
-    assert "steps of 1 s tell a mean rate of 0.9478" in piece.notes[0]
+    assert "steps of 1 s tell a mean rate of 0.9478" in piece.notes[-1]
     assert only(piece.path, rate=1).rate == 1
 
 
@@ -225,7 +229,7 @@ def test_jitter_is_told_and_irregular_times_are_refused(write):
     jittered = np.arange(500) * 0.01 + rng.uniform(-5e-4, 5e-4, 500)
     piece = only(write(log(jittered.tolist(), range(500))))
     assert piece.rate == 100
-    assert "timestamps jitter by 9 % of the interval" in piece.notes[0]
+    assert "timestamps jitter by 9 % of the interval" in piece.notes[-1]
     with pytest.raises(ReadError, match="irregular timestamps: over half of the intervals are more than 20 % off"):
         pieces_of(write(log(np.cumsum(rng.exponential(0.01, 500)).tolist(), range(500))))
 
@@ -391,13 +395,15 @@ def test_a_changed_file_is_noticed(write):
         piece.clip()
 
 
-def test_tables_beside_sound_files_are_no_recordings(write, tmp_path):
+def test_tables_beside_sound_files_are_no_recordings(write, tmp_path, caplog):
     path = write(log([0, 1, 2], [1, 2, 3]), "fan/labels.csv")
     assert find(tmp_path / "fan") == [path]
     sound = tmp_path / "fan" / "deeper" / "a.wav"
     sound.parent.mkdir()
     sound.write_bytes(b"RIFF")
+    assert not caplog.records
     assert find(tmp_path / "fan") == [sound]
+    assert "1 sensor file such as labels.csv passed over beside 1 sound file" in caplog.text
 
 
 def test_recordings_tables_are_told_from_sensor_files(write):
@@ -410,6 +416,282 @@ def test_a_clip_keeps_units_and_is_resampled(write):
     path = write("time,x [g],I [A]\n" + "".join(f"{i / 100:.2f},{i % 7},{i % 5}\n" for i in range(1000)))
     clip = read(path, rate=50)
     assert (clip.rate, clip.units, clip.n_samples) == (50, ("g", "A"), 500)
+
+
+def steady(rate, n, start=0.0):
+    """Times of samples, to ten milliseconds."""
+    return [round(start + i / rate, 2) for i in range(n)]
+
+
+def noise(n):
+    return np.random.default_rng(n).normal(size=n).round(4).tolist()
+
+
+def test_a_while_in_which_every_second_sample_is_lost_is_gaps_not_another_rate(write):
+    times = [t for i, t in enumerate(steady(100, 3000)) if not 1000 <= i < 1300 or i % 2]
+    pieces = pieces_of(write(log(times, noise(len(times)))))
+    assert {piece.rate for piece in pieces} == {100}
+    assert len(pieces) == 151
+    seconds = [i for i in range(600) if not 200 <= i < 320 or i % 2]
+    assert {piece.rate for piece in pieces_of(write(log(at(seconds), noise(len(seconds)))))} == {1}
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), [((50, 500), (100, 500)), ((100, 1000), (20, 500)), ((20, 300), (100, 900))]
+)
+def test_a_recording_whose_rate_changes_is_refused(write, first, then):
+    times = steady(*first)
+    times += steady(*then, start=times[-1] + 1 / then[0])
+    low, high = sorted((first[0], then[0]))
+    with pytest.raises(ReadError, match=f"changes its rate: parts of it have {high} Hz, others {low} Hz"):
+        pieces_of(write(log(times, noise(len(times)))))
+
+
+@given(interval=st.floats(0.51, 9.0), phase=st.floats(0, 1))
+def test_a_coarse_clock_tells_its_mean_rate_and_no_change_of_it(interval, phase):
+    stamps = np.floor(interval * np.arange(400) + phase).astype(np.int64) * 10**9
+    timing = sampling.timing_of_times([np.unique(stamps)])
+    assert timing.unlike == ()
+
+
+STATED = {
+    "Sample rate: 25,6 kHz": 25_600, "Sample rate: 25,600 Hz": 25_600, "Sampling rate = 2 MHz": 2e6,
+    "Sample rate: 51.2 ksps": 51_200, "fs 10 kS/s": 10_000, "Sample Rate (samples/s), 51200": 51_200,
+    '"Sample rate","25.6","kHz"': 25_600, "fs=1000 Hz, gain=2": 1000, "Sample rate: 25.600,5 Hz": 25_600.5,
+    "Sample rate (kHz): 5": 5000, "Sample rate: 0 Hz": None, "Sample rate divider: 8": None,
+    "Sampling rate not recorded, 2 sensors": None, "Sample rate: 100 mHz": None, "Sample rate: 8 bit": None,
+    "Sample rate: 1.2.3": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "rate"), STATED.items())
+def test_a_rate_before_the_table_is_read_whole_or_not_at_all(write, line, rate):
+    path = write(f"{line}\n\nx,y\n1.5,2\n1.6,3\n1.7,5\n")
+    if rate is None:
+        with pytest.raises(ReadError, match="states no rate"):
+            pieces_of(path)
+        assert only(path, rate=7).notes == ()
+        return
+    piece = only(path)
+    assert piece.rate == pytest.approx(rate)
+    assert piece.notes[0].startswith(f"the line {line!r} before the table states")
+    given = only(path, rate=7)
+    assert given.rate == 7
+    assert given.notes[0].endswith("; taken as 7 Hz, as given")
+
+
+def test_the_marks_of_a_table_tell_what_its_rate_means(write):
+    assert only(write("Abtastrate: 25.600 Hz\nx;y\n1,5;2\n1,6;3\n1,7;5\n")).rate == 25_600
+    assert only(write("Sample rate: 25.600 kHz\nx;y\n1.5;2\n1.6;3\n1.7;5\n")).rate == 25_600
+
+
+def test_a_line_of_names_below_another_line_is_none_of_units(write):
+    for names in (("time", "A"), ("time", "x"), ("Zeit_s", "c")):
+        piece = only(write("Logger,X12\n" + log(steady(10, 5), noise(5), names=names)))
+        assert (piece.channels, piece.units, piece.rate) == (names[1:], ("",), 10)
+    units = only(write("time,x,T\ns,m/s²,degC\n0.0,1,2\n0.5,2,2\n1.0,4,2\n"))
+    assert (units.channels, units.units, units.rate) == (("x", "T"), ("m/s2", "degC"), 2)
+
+
+def test_a_comment_below_the_names_does_not_take_their_place(write):
+    piece = only(write("time,x\n# part 1\n0.0,1\n0.5,2\n# part 2\n1.0,4\n"))
+    assert (piece.channels, piece.rate, piece.n_samples) == (("x",), 2, 3)
+
+
+def test_lines_as_wide_as_the_table_are_none_of_it(write):
+    piece = only(write("Sample Rate (samples/s), 51200\nNumber, 5\nx,z\n1.5,2\n1.6,3\n1.7,5\n"))
+    assert (piece.rate, piece.channels, piece.n_samples) == (51_200, ("x", "z"), 3)
+    damaged = only(write("x,z\n1.5,2\n1.6,ERR\n1.7,5\n1.8,5\n1.9,5\n"), rate=1, channels=["x"])
+    assert damaged.n_samples == 5
+
+
+@pytest.mark.parametrize(
+    ("header", "names", "units"),
+    [
+        ("acc (left),acc (right)", ("acc (left)", "acc (right)"), ("", "")),
+        ("Temp [C],Temp [F]", ("Temp [C]", "Temp [F]"), ("C", "F")),
+        ("x [g],x [g]", ("x", "x.1"), ("g", "g")),
+        ("x,x.1,x", None, None),
+    ],
+)
+def test_no_two_channels_have_one_name_and_each_is_found_by_its_own(write, header, names, units):
+    n = header.count(",") + 1
+    path = write(log(range(4), *(np.arange(4) * (i + 2) % 5 for i in range(n)), names=["time", *header.split(",")]))
+    piece = only(path)
+    assert len(set(piece.channels)) == n
+    if names:
+        assert (piece.channels, piece.units) == (names, units)
+    for row, name in enumerate(piece.channels):
+        np.testing.assert_array_equal(only(path, channels=[name]).clip().samples[0], piece.clip().samples[row])
+
+
+def test_a_speed_may_differ_from_another_in_its_unit_only(write):
+    n = 4000
+    speed = 600 + noise(n)[0]
+    text = log(
+        steady(100, n), noise(n), [speed] * n, [speed / 60] * n, names=["time", "x", "speed [rpm]", "speed [Hz]"]
+    )
+    for name in ("speed [rpm]", "speed [Hz]"):
+        piece = only(write(text), channels=["x"], speed=name)
+        assert (piece.channels, piece.rate) == (("x",), 64)
+        assert piece.n_samples == pytest.approx(400 * 64, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "stamps", "rate", "start"),
+    [
+        ("time", [20240105120000, 20240105120001, 20240105120002], 1, datetime(2024, 1, 5, 12)),
+        ("Date", [202401051200, 202401051201, 202401051202], 1 / 60, datetime(2024, 1, 5, 12)),
+        ("date", [20240130, 20240131, 20240201], 1 / 86_400, datetime(2024, 1, 30)),
+        ("Time [msec]", [0, 100, 200], 10, None), ("Time (sec.)", [0.0, 0.1, 0.2], 10, None),
+        ("timestamp_ms", [0, 100, 200], 10, None), ("ts_ms", [0, 100, 200], 10, None),
+        ("elapsed_ms", [0, 100, 200], 10, None), ("millis", [0, 100, 200], 10, None),
+        ("Zeit_ms", [0, 100, 200], 10, None), ("Time in ms", [0, 100, 200], 10, None),
+        ("Date/Time", [0.0, 0.1, 0.2], 10, None),
+        ("time", ["2024-01-05 00:00 UTC", "2024-01-05 00:01 UTC", "2024-01-05 00:02 UTC"], 1 / 60,
+         datetime(2024, 1, 5, tzinfo=UTC)),
+        ("time", [f"2024-01-05T00:00:0{i}.5 +01:00" for i in (0, 1, 2)], 1,
+         datetime(2024, 1, 4, 23, 0, 0, 500_000, tzinfo=UTC)),
+    ],
+)  # fmt: skip
+def test_times_are_known_by_more_names_units_and_forms(write, name, stamps, rate, start):
+    piece = only(write(log(stamps, [1, 2, 4], names=[name, "x"])))
+    assert (piece.channels, piece.start) == (("x",), start)
+    assert piece.rate == pytest.approx(rate)
+
+
+def test_compact_dates_of_a_parquet_file_are_dates_though_some_are_missing(tmp_path):
+    pytest.importorskip("pyarrow")
+    stamps = [20240105120000 + i if i != 5 else None for i in range(9)]
+    pd.DataFrame({"time": stamps, "x": range(9)}).to_parquet(tmp_path / "x.parquet")
+    pieces = pieces_of(tmp_path / "x.parquet")
+    assert [piece.start for piece in pieces] == [datetime(2024, 1, 5, 12), datetime(2024, 1, 5, 12, 0, 6)]
+
+
+def test_times_that_cannot_be_are_refused(write):
+    with pytest.raises(ReadError, match=r"holds 20000000000 in the column of times 'time', which is no date"):
+        pieces_of(write(log([20_000_000_000, 20_000_000_001], [1, 2])))
+    with pytest.raises(ReadError, match=r"states its times 'Time' in 'ticks', which is no unit of time"):
+        pieces_of(write(log([0, 1], [1, 2], names=["Time [ticks]", "x"])))
+
+
+def test_a_ramp_among_the_channels_is_told(write):
+    path = write("when it was,x\n" + "".join(f"{i / 10},{i * i % 7}\n" for i in range(30)))
+    piece = only(path, rate=10)
+    assert piece.channels == ("when it was", "x")
+    assert piece.notes[0].startswith("'when it was': ascends evenly from row to row, taken as a channel")
+    assert only(path, rate=10, channels=["when it was", "x"]).notes == ()
+    assert only(path, time="when it was").rate == 10
+
+
+@pytest.mark.parametrize("step", [1, 10])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_index_of_pandas_is_neither_a_channel_nor_the_time(tmp_path, step, kind):
+    frame = pd.DataFrame({"x": noise(1000), "y": noise(1000)})[::step]
+    path = tmp_path / f"x.{kind}"
+    if kind == "csv":
+        frame.to_csv(path)
+    else:
+        pytest.importorskip("pyarrow")
+        frame.sample(frac=1, random_state=0).sort_index().to_parquet(path)  # so that it is stored, not a range
+    piece = only(path, rate=1000)
+    assert (piece.channels, piece.rate, piece.n_samples) == (("x", "y"), 1000, 1000 // step)
+    assert "numbers the rows, left out" in piece.notes[0]
+
+
+def test_an_index_of_seconds_is_the_time(tmp_path):
+    frame = pd.DataFrame({"x": noise(30)}, index=np.arange(30) / 20)
+    frame.to_csv(tmp_path / "x.csv")
+    assert only(tmp_path / "x.csv").rate == 20
+    pytest.importorskip("pyarrow")
+    frame.to_parquet(tmp_path / "x.parquet")
+    assert only(tmp_path / "x.parquet").rate == 20
+
+
+def test_a_leading_zero_tells_a_decimal_comma_however_often_values_repeat(write):
+    rows = [("1.797", "0,126"), ("1.798", "0,126"), ("1.799", "0,127"), ("2.000", "0,126")]
+    piece = only(write("t;x\n" + "".join(f"{';'.join(row)}\n" for row in rows)), rate=5, time="")
+    np.testing.assert_allclose(
+        piece.clip().samples, [[1797, 1798, 1799, 2000], [0.126, 0.126, 0.127, 0.126]], rtol=1e-6
+    )
+    assert piece.notes == ("'.' is read as a mark between thousands, such as in 1.797",)
+    with pytest.raises(ReadError, match="has decimal points in one column, and decimal commas in another"):
+        pieces_of(write("t;x\n0.001;0,126\n0.002;0,127\n"))
+
+
+@given(st.lists(st.floats(-1e7, 1e7), min_size=3, max_size=30), st.sampled_from([(".", ","), (",", ".")]), st.data())
+def test_numbers_mean_the_same_however_they_are_grouped(values, marks, data):
+    decimal, thousands = marks
+    swap = str.maketrans(".,", f"{decimal}{thousands}")
+    texts = [f"{value:{',' if data.draw(st.booleans()) else ''}.4f}".translate(swap) for value in values]
+    numbers = Numbers.as_in([[text, "1"] for text in texts], ";")
+    read_ = [numbers.of(text) for text in texts]
+    np.testing.assert_allclose(read_, values, atol=1e-4)
+    np.testing.assert_array_equal(numbers.of_column(pd.Series(texts)), read_)
+    odd = [*texts, "ERR", " 1", "true", None, "0,126", "0.126", "1,2,3", ""]
+    expected = [numbers.of(text or "") for text in odd]
+    np.testing.assert_array_equal(
+        numbers.of_column(pd.Series(odd)), [np.nan if number is None else number for number in expected]
+    )
+    assert numbers.of_column(pd.Series([], dtype=object)).shape == (0,)
+
+
+def test_regularly_missing_values_are_refused_where_that_is_asked_for(write):
+    path = write(log(range(40), noise(40), [i if i % 2 else "" for i in range(40)], names=["time", "x", "y"]))
+    with pytest.raises(ReadError, match="has a value of 'y' in one of 2 rows only"):
+        pieces_of(path, Reading(missing="refuse"))
+    assert "'y' is sampled 2 times more slowly" in only(path).notes[-1]
+
+
+def test_a_channel_with_hardly_a_value_is_left_out_and_those_with_holes_are_named(write):
+    y = [""] * 4000
+    y[10], y[2000] = 1, 2
+    z = noise(4000)
+    z[7] = ""
+    path = write(log(steady(100, 4000), noise(4000), y, z, names=["time", "x", "y", "z"]))
+    pieces = pieces_of(path)
+    assert [(piece.channels, piece.n_samples) for piece in pieces] == [(("x", "z"), 7), (("x", "z"), 3992)]
+    assert "'y': 2 numbers in 4000 rows, left out" in pieces[0].notes
+    assert "it has 1 missing value (1 in 'z'): cut into 2 parts" in pieces[0].notes
+    with pytest.raises(ReadError, match="holds 2 numbers in the 4000 rows of column 'y'"):
+        pieces_of(path, Reading(channels=["x", "y"]))
+
+
+def test_texts_beside_tables_are_passed_over_with_a_warning(write, tmp_path, caplog):
+    path = write(log([0, 1, 2], [1, 2, 3]), "logs/a.csv")
+    note = write("read me\n", "logs/README.txt")
+    assert find(tmp_path / "logs") == [path]
+    assert "1 sensor file such as README.txt passed over beside 1 sensor file" in caplog.text
+    assert find([path, note]) == [path, note]
+    assert find_pieces(tmp_path / "logs", Reading(join=True))[1] == []
+    only_text = write(log([0, 1, 2], [1, 2, 3]), "texts/a.txt")
+    assert find(tmp_path / "texts") == [only_text]
+
+
+def test_a_comment_mark_within_a_field_is_no_comment(write):
+    text = "# made today\ntime,x,by\n" + "".join(f"{i / 10},{i * i},pump #{i}\n# pause\n" for i in range(10))
+    piece = only(write(text))
+    np.testing.assert_array_equal(piece.clip().samples, [[i * i for i in range(10)]])
+    with pytest.raises(ReadError, match="has 4 fields in line 7, not 3"):
+        pieces_of(write("# made\ntime,x,by\n0,1,#a\n1,2,#b\n# pause\n2,3,#c\n3,4,#d,5\n4,5,#e\n5,5,#e\n"))
+
+
+def test_truths_and_decimal_fractions_are_numbers(write, tmp_path):
+    path = write(log(range(5), [True, False, True, True, False], ["True", "", "False", "True", "True"], noise(5)))
+    first, second = (piece.clip().samples for piece in pieces_of(path))
+    np.testing.assert_array_equal(np.hstack([first, second])[:2], [[1, 1, 1, 0], [1, 0, 1, 1]])
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({
+        "b": pd.array([True, False, True], "boolean"), "d": [Decimal("1.5"), Decimal("2"), Decimal("-1")],
+        "text": ["1", "2", "4"],
+    })  # fmt: skip
+    frame.to_parquet(tmp_path / "x.parquet")
+    piece = only(tmp_path / "x.parquet", rate=1)
+    assert piece.channels == ("b", "d")
+    np.testing.assert_array_equal(piece.clip().samples, [[1, 0, 1], [1.5, 2, -1]])
+    frame["b"] = pd.array([True, None, True], "boolean")
+    frame.to_parquet(tmp_path / "x.parquet")
+    assert [piece.n_samples for piece in pieces_of(tmp_path / "x.parquet", Reading(rate=1))] == [1, 1]
 
 
 def oracle(times, values, bridged):

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 
 from offkey import Clip, Failure, Pipeline, load
+from offkey.datasets import make_table
 from offkey.decisions import Conformal
 from offkey.detectors import Gaussian
 from offkey.errors import InputError, ReadError
+from offkey.evaluation import compare
 from offkey.features import Concatenate, Correlation, Envelope, LogMel, Raw, Spectrum, Statistics
-from offkey.pipeline.gather import gather
+from offkey.pipeline.gather import gather, scaled
 from offkey.signals import Reading, find_pieces, write
 from test_cli import offkey
 
@@ -176,6 +178,9 @@ def test_rows_of_one_group_are_a_recording(tmp_path):
     assert load(tmp_path / "m.offkey").provenance_["n_recordings"] == 8
     scored = json.loads(offkey("score", "all.csv", "-m", "m.offkey", "--json", cwd=tmp_path).stdout)
     assert [clip["path"] for clip in scored["clips"]] == [f"all.csv [run no. {run}]" for run in range(8)]
+    left = Pipeline(Gaussian(), window_s=1.0, rate=RATE, reading=Reading(group="run"))
+    left.fit(tmp_path / "all.csv", exclude=[str(tmp_path / "all.csv [run no. 3]")])
+    assert left.provenance_["n_recordings"] == 7
 
 
 def test_files_of_a_folder_can_be_one_recording(tmp_path):
@@ -245,11 +250,26 @@ def test_a_bundle_of_each_front_end_scores_as_before_and_live_as_files(feature, 
 
 def test_scaled_frames_are_stored_as_a_stream_makes_them():
     clips = [Clip(shaken(i), RATE, AXES, "g") for i in range(5)]
-    with gather(clips, Statistics(), None, 1.0, None) as gathered:
-        start, stop = gathered.store.recordings[3]
-        np.testing.assert_array_equal(gathered.feature.transform(clips[3].samples), gathered.store.frames[start:stop])
-        middle = np.median(gathered.store.frames, axis=0)
-        np.testing.assert_allclose(middle, 0, atol=1e-6)
+    with gather(clips, Statistics(), None, 1.0, None) as gathered, scaled(gathered) as own:
+        start, stop = own.store.recordings[3]
+        np.testing.assert_array_equal(own.feature.transform(clips[3].samples), own.store.frames[start:stop])
+        np.testing.assert_allclose(np.median(own.store.frames, axis=0), 0, atol=1e-6)
+        assert "scale_" not in gathered.feature.fitted_state
+
+
+def test_what_is_tested_does_not_set_the_scale(tmp_path):
+    """Frames are shared by all trials of a comparison; their scale is that of each trial's training recordings."""
+    rows = []
+    for i in range(24):
+        rng = np.random.default_rng(i)
+        samples = np.stack([1e4 + 100 * rng.normal(size=240), 0.01 * rng.normal(size=240)])
+        samples[1] += 10.0 * (i >= 20)
+        path = write_log(tmp_path / f"{i}.csv", samples, ("flow [l/h]", "leak [bar]"), time=False)
+        rows.append({"path": str(path), "label": int(i >= 18), "split": "train" if i < 12 else "test"})
+        samples[1] += 0.03 * (18 <= i < 20)
+        write_log(path, samples, ("flow [l/h]", "leak [bar]"), time=False)
+    compared = compare(make_table(rows), [Gaussian()], rate=1, window_s=60, seeds=1)
+    assert compared.rows[0].auc == 1.0
 
 
 @pytest.mark.parametrize(
@@ -316,9 +336,8 @@ def turning(seed, low_rpm, high_rpm, fault=0.0, seconds=6):
     return samples, rpm, (turns % 1 < 0.5).astype(float)
 
 
-@pytest.mark.parametrize(
-    ("column", "pulses"), [("speed [rpm]", None), pytest.param("tacho", 1, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("column", "pulses"), [("speed [rpm]", None), ("tacho", 1)])
 def test_a_changed_speed_is_no_fault_where_the_speed_is_known(tmp_path, column, pulses):
     def log(name, *given, **more):
         samples, rpm, tacho = turning(*given, **more)
@@ -351,3 +370,62 @@ def test_a_shaft_that_stands_still_is_told(tmp_path):
     for given, said in (("turns", "holds no speed 'turns'"), ("x [g]", "states no unit of speed for 'x', but g")):
         _, errors = find_pieces(path, Reading(speed=given))
         assert said in errors[0].reason
+
+
+def test_by_angle_nothing_counts_in_time(tmp_path):
+    for i in range(8):
+        samples, rpm, _ = turning(i, 500 + 10 * i, 520 + 10 * i)
+        write_log(tmp_path / f"{i}.csv", [samples, rpm], ("x [g]", "speed [rpm]"), time=False)
+    reading = Reading(channels=["x"], speed="speed [rpm]", per_revolution=32)
+    options = {"features": Spectrum(n_fft=256), "window_s": 10, "rate": RATE, "reading": reading}
+    tracked = Pipeline(Gaussian(), **options).fit(tmp_path)
+    assert tracked.rate_ == 32
+    assert np.isfinite(tracked.decide(tmp_path / "3.csv").score)
+    clip = Clip(turning(9, 500, 520)[0], RATE, ("x",), "g")
+    with pytest.raises(ReadError, match="tells no speed of the shaft"):
+        tracked.decide(clip)
+    with pytest.raises(InputError, match="by the angle of a shaft, 32 samples a revolution"):
+        tracked.stream(RATE)
+    with pytest.raises(InputError, match="which tells no time"):
+        Pipeline(Gaussian(), budget="10/h", **options).fit(tmp_path)
+
+
+def test_a_fragment_does_not_set_the_window(tmp_path):
+    for i in range(8):
+        path = write_log(tmp_path / f"{i}.csv", shaken(i, seconds=12))
+        if i == 3:
+            rows = path.read_text().splitlines()
+            path.write_text("\n".join(rows[:11_001] + rows[11_201:]) + "\n")
+    fitted = Pipeline(Gaussian(), Statistics()).fit(tmp_path)
+    assert round(fitted.window_duration_s) == 10
+    assert [failure.source.partition(" [")[0] for failure in fitted.failures_] == [str(tmp_path / "3.csv")]
+
+
+@pytest.mark.slow
+def test_pieces_of_a_recording_are_held_out_together(tmp_path):
+    """Recordings that differ by more than their pieces do: a piece of a new one is no more often an alarm than said."""
+
+    def log(name, seed):
+        rng = np.random.default_rng(seed)
+        samples = rng.normal(0, 1, (1, 60 * 40)) + 20 * rng.normal()
+        path = write_log(tmp_path / name, samples, ("x",), time=False)
+        table = pd.read_csv(path)
+        table.insert(0, "time", np.arange(len(table)) + 50.0 * (np.arange(len(table)) // 300))
+        table.to_csv(path, index=False)
+
+    for i in range(12):
+        log(f"normal/{i}.csv", i)
+    for i in range(20):
+        log(f"new/{i}.csv", 100 + i)
+    fitted = Pipeline(Gaussian(("mean",)), Raw(), window_s=60, threshold=Conformal(0.2)).fit(tmp_path / "normal")
+    assert any("96 pieces of 12 recordings stand for recordings" in note for note in fitted.notes_)
+    alarms = np.mean([decision.is_anomaly for decision in fitted.score(tmp_path / "new")])
+    assert alarms < 0.4
+
+
+def test_columns_in_another_order_are_fitted_on_too(tmp_path):
+    for i in range(6):
+        write_log(tmp_path / f"{i}.csv", shaken(i), order=None if i % 3 else ["time", "z [g]", "x [g]", "y [g]"])
+    fitted = Pipeline(Gaussian(), window_s=1.0).fit(tmp_path)
+    assert not fitted.failures_
+    assert fitted.channels_ == AXES

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from offkey.statistics import shrunk_covariance, time_statistics
 from offkey.windows import WindowArray, WindowGrid
 
-__all__ = ["Deviation", "NormalProfile"]
+__all__ = ["FEWEST_PER_S", "Deviation", "NormalProfile"]
 
 Array = NDArray[np.float64]
 
@@ -24,6 +24,8 @@ N_STRETCHES = 60
 LONGEST_STRETCH_S = 30.0
 BLOCKS_S = (0.25, 1.0, 3.0)
 """Seconds of the blocks that are held against the rest of their stretch."""
+FEWEST_PER_S = 6.0
+"""Frames that are taken to make a second, at least: of slow signals, one may be minutes from the next."""
 ODD_DB, ODD = 6.0, 8.0
 """Stretches are left out whose level lies further from the median than so much, and than so many median distances."""
 N_FOLDS = 5
@@ -123,6 +125,7 @@ class NormalProfile:
         levels = time_statistics(windows).reshape(len(windows), *windows.shape[2:])
         quantiles = np.quantile(levels, [0.05, 0.5, 0.95], axis=0)
         lengths = [stop - start for start, stop in windows.segments]
+        frames_per_s = max(frames_per_s, FEWEST_PER_S)
         usual = min(round(LONGEST_STRETCH_S * frames_per_s), int(np.median(lengths)))
         stretches = _stretches(windows, usual)
         spectra = _without_odd([np.asarray(windows.frames[a:b], np.float64) for a, b in stretches])

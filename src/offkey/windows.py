@@ -17,9 +17,6 @@ from offkey.errors import InputError, ShapeError
 
 __all__ = ["FrameStore", "WindowArray", "WindowGrid", "parse_pooling", "pool"]
 
-VALUES_AT_ONCE = 2**22
-"""Values that are rewritten at once."""
-
 
 @final
 @dataclass(frozen=True)
@@ -130,16 +127,6 @@ class FrameStore:
             raise
         self._bounds.append(self._bounds[-1] + n_frames)
         return n_frames
-
-    def rewrite(self, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> None:
-        """Put in place of all frames what ``change`` makes of them, frame by frame, in bounded memory."""
-        if self._bounds[-1]:
-            self._file.flush()
-            frames = np.memmap(self._file, np.float32, "r+", shape=(self._bounds[-1], *self._shape))
-            n_at_once = max(1, VALUES_AT_ONCE // math.prod(self._shape))
-            for start in range(0, len(frames), n_at_once):
-                frames[start : start + n_at_once] = change(frames[start : start + n_at_once])
-            frames.flush()
 
     @property
     def recordings(self) -> list[tuple[int, int]]:

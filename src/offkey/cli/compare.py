@@ -15,6 +15,18 @@ from offkey.cli.calls import parse_call, split_outside_brackets
 from offkey.cli.console import note, print_json, progress, say, write_table
 from offkey.cli.detectors import known_detectors, make_detector
 from offkey.cli.options import parse_duration, parse_rate
+from offkey.cli.signals import (
+    CHANNELS,
+    FEATURES,
+    MISSING,
+    PULSES,
+    SPEED,
+    SPLIT_BY,
+    TIME,
+    UNIT,
+    make_reading,
+    parse_features,
+)
 from offkey.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,7 +53,18 @@ def compare(
     seeds: Annotated[int, typer.Option(help="How often the folds are dealt out.", min=1)] = 3,
     window: Annotated[str | None, typer.Option(help="Length of the windows, such as 10s.")] = None,
     hop: Annotated[str | None, typer.Option(help="Distance of the windows, such as 5s.")] = None,
-    rate: Annotated[int | None, typer.Option(help="Rate in hertz that everything is resampled to.", min=1)] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Rate in hertz that everything is resampled to; of sensor files that state none.", min=1e-9),
+    ] = None,
+    features: Annotated[str | None, FEATURES] = None,
+    channels: Annotated[str | None, CHANNELS] = None,
+    unit: Annotated[str | None, UNIT] = None,
+    time: Annotated[str | None, TIME] = None,
+    split_by: Annotated[str | None, SPLIT_BY] = None,
+    missing: Annotated[str | None, MISSING] = None,
+    speed: Annotated[str | None, SPEED] = None,
+    pulses: Annotated[int | None, PULSES] = None,
     pooling: Annotated[str, typer.Option(help="mean, max or a quantile such as q0.9.")] = "mean",
     resume: Annotated[
         Path | None, typer.Option(help="Keep what is finished in this file, and do only what it lacks: done.jsonl.")
@@ -65,11 +88,13 @@ def compare(
     for path in (picture, csv, scores):
         if path is not None and not path.parent.is_dir():
             raise InputError(f"The folder {path.parent} does not exist. Make it, or write {path.name} elsewhere.")
+    reading = make_reading(channels, unit, time, split_by, missing, False, speed, pulses)
     table = read_labelled(labelled)
     with progress():
         comparison = run(
-            table, chosen, rate=rate, window_s=parse_duration(window), hop_s=parse_duration(hop), pooling=pooling,
-            false_alarms=parse_rate(false_alarms), folds=folds, seeds=seeds, against=against, resume=resume, jobs=jobs,
+            table, chosen, features=parse_features(features), rate=rate, window_s=parse_duration(window),
+            hop_s=parse_duration(hop), reading=reading, pooling=pooling, false_alarms=parse_rate(false_alarms),
+            folds=folds, seeds=seeds, against=against, resume=resume, jobs=jobs,
         )  # fmt: skip
     if as_json:
         print_json(json.loads(comparison.to_json()))

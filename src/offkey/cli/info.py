@@ -29,6 +29,7 @@ def info(
     Example: offkey info pump.offkey
     """
     from offkey.pipeline.story import calibration_story, length_in_all
+    from offkey.signals.lengths import length_text, sampling_text
 
     pipeline = load_pipeline(model, detector)
     document = _describe(pipeline)
@@ -40,8 +41,10 @@ def info(
     say(f"front end   {document['features']}")
     if document["encoder"]:
         say(f"encoder     {document['encoder']['name']}, sha256 {document['encoder']['sha256']}")
-    say(f"signal      {document['rate']} Hz, {document['n_channels']} channel(s)")
-    say(f"window      {document['window_s']:.3f} s, every {document['hop_s']:.3f} s")
+    by_angle = pipeline.reading_.by_angle
+    window, hop = (length_text(document[name], by_angle) for name in ("window_s", "hop_s"))
+    say(f"signal      {sampling_text(document['rate'], by_angle)}, {document['n_channels']} channel(s)")
+    say(f"window      {window}, every {hop}")
     n_back = n_kept_back(pipeline)
     n_learned, more = provenance["n_recordings"] - n_back, f" ({n_back} more kept back)" if n_back else ""
     say(f"trained on  {n_learned} recordings{more}, {length_in_all(pipeline)} in all; seed {provenance['seed']}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,13 +45,14 @@ def score(
     Example: offkey score today/ -m pump.offkey --fail-on-anomaly
     """
     from offkey.decisions import Event
+    from offkey.signals.lengths import sampling_text
 
     if windows and events:
         raise InputError("Both --windows and --events were given. Give one of them.")
     rate = None if fdr is None else parse_rate(fdr, "false-discovery rate")
     pipeline = load_pipeline(model, detector)
-    show = None if as_json else (windows, events)
-    decisions, failures = _score(pipeline, paths, parse_group(group, pipeline), rate, show)
+    tell = None if as_json else partial(_tell, windows=windows, events=events, by_angle=pipeline.reading_.by_angle)
+    decisions, failures = _score(pipeline, paths, parse_group(group, pipeline), rate, tell)
     rows = [row for decision in decisions for row in _rows(decision, windows, events)]
     for path in (csv, parquet):
         if path is not None:
@@ -65,7 +68,8 @@ def score(
     if n_ill:
         note(f"The sensor may be at fault in {n_ill} of {n_recordings} recordings: check that first.")
     if n_resampled:
-        note(f"{n_resampled} of {n_recordings} recordings were resampled to {pipeline.rate_} Hz.")
+        sampled = sampling_text(pipeline.rate_, pipeline.reading_.by_angle)
+        note(f"{n_resampled} of {n_recordings} recordings were resampled to {sampled}.")
     n_groups, n_pooled = len(pipeline.boundaries_) - 1, sum(not decision.group for decision in decisions)
     if n_groups and n_pooled:
         note(
@@ -81,19 +85,25 @@ def score(
 
 
 def _score(
-    pipeline: Pipeline, paths: list[Path], group: dict[str, str], rate: float | None, show: tuple[bool, bool] | None
+    pipeline: Pipeline,
+    paths: list[Path],
+    group: dict[str, str],
+    rate: float | None,
+    tell: Callable[[Decision], None] | None,
 ) -> tuple[list[Decision], list[Failure]]:
-    """Decide about all recordings, and show them as they come; with a false-discovery rate once all are known."""
+    """Decide about all recordings, and tell of them as they come; with a false-discovery rate once all are known."""
     from offkey.pipeline import Failure
+    from offkey.pipeline.gather import notes_on_files
     from offkey.pipeline.sources import list_recordings
     from offkey.progress import track
+    from offkey.signals import Piece
 
     recordings = given_recordings(paths, () if group else pipeline.group_by)
     listed = list_recordings(recordings, pipeline.reading_)
     given = recordings if hasattr(recordings, "columns") else listed
     decisions: list[Decision] = []
     failures: list[Failure] = []
-    if show:
+    if tell:
         say(f"{'decision':8}  {'score':>10}  {'p-value':>8}  recording")
     with progress():
         for result in track(pipeline.score(given, group), "scoring", len(listed)):
@@ -102,13 +112,15 @@ def _score(
                 note(f"not scored: {result}")
                 continue
             decisions.append(result)
-            if show and rate is None:
-                _tell(result, *show)
+            if tell and rate is None:
+                tell(result)
     if rate is not None:
         decisions = _discovered(decisions, rate)
-        if show:
+        if tell:
             for decision in decisions:
-                _tell(decision, *show)
+                tell(decision)
+    for line in notes_on_files((each.path, each.notes) for each in listed if isinstance(each, Piece)):
+        note(line)
     return decisions, failures
 
 
@@ -167,22 +179,29 @@ def _tell_resolution(pipeline: Pipeline, decisions: list[Decision], rate: float)
     say(f"{math.ceil(n * many / rate - 1e-9) - 1} calibration recordings would do for a single one.")
 
 
-def _tell(decision: Decision, windows: bool, events: bool) -> None:
+def _tell(decision: Decision, windows: bool, events: bool, by_angle: bool) -> None:
+    from offkey.signals.lengths import time_scale
+
+    unit, size = time_scale(decision.duration_s, by_angle)
+
+    def span(start_s: float, stop_s: float) -> str:
+        return f"{start_s / size:.2f}-{stop_s / size:.2f} {unit}"
+
     mark = "  (shorter than the calibration clips: false alarms may be more frequent)" if decision.is_short else ""
     say(_line(decision, decision.source + mark))
     for finding in decision.health:
         say(f"{'sensor':8}  {finding.sentence}")
     if windows and len(decision.segments) > 1:
         for segment in decision.segments:
-            say(_line(segment, f"  segment {segment.start_s:.2f}-{segment.stop_s:.2f} s"))
+            say(_line(segment, f"  segment {span(segment.start_s, segment.stop_s)}"))
     if windows:
         for window in decision.scored_windows:
-            say(_line(window, f"  window {window.start_s:.2f}-{window.stop_s:.2f} s"))
+            say(_line(window, f"  window {span(window.start_s, window.stop_s)}"))
     if events or (decision.is_anomaly and len(decision.segments) > 1):
         for event in decision.events:
             say(
-                f"{'event':8}  {event.peak_score:10.4g}  {event.p_value:8.3g}    {event.start_s:.2f}-{event.stop_s:.2f}"
-                f" s, peak at {event.peak_s:.2f} s, mean p-value of windows {event.mean_p_value:.2g}"
+                f"{'event':8}  {event.peak_score:10.4g}  {event.p_value:8.3g}    {span(event.start_s, event.stop_s)}, "
+                f"peak at {event.peak_s / size:.2f} {unit}, mean p-value of windows {event.mean_p_value:.2g}"
             )
 
 
@@ -217,6 +236,7 @@ def _document(model: Path, decisions: list[Decision], failures: list[Failure], w
             {
                 "path": decision.source,
                 **_clip(decision),
+                "notes": list(decision.notes),
                 "events": [asdict(event) for event in decision.events],
                 **({"windows": _timeline(decision)} if windows else {}),
             }

@@ -32,6 +32,9 @@ __all__ = [
     "parse_features",
 ]
 
+TRIAL_HZ = 16_000.0
+"""A rate that parameters are tried at."""
+
 FEATURES = typer.Option(
     help="The front end: log-mel, spectrum, envelope, statistics, correlation, raw, with parameters as "
     "spectrum(fmin=10), several joined by +. By the signal's rate if not given."
@@ -149,4 +152,14 @@ def _made(text: str, known: dict[str, Any]) -> Any:
     if unknown:
         parameters = ", ".join(inspect.signature(kind).parameters)
         raise InputError(f"The front end {name} has no parameter {unknown[0]!r}. It has: {parameters}.")
-    return kind(**values)
+    made = kind(**values)
+    try:
+        made.unfitted().fit(TRIAL_HZ)
+    except TypeError:
+        raise InputError(
+            f"The front end {text!r} was given. A parameter of it is not of the kind that is needed: write numbers as "
+            "spectrum(fmin=10), channels as spectrum(channels=[0])."
+        ) from None
+    except InputError:  # at another rate it may fit
+        pass
+    return made

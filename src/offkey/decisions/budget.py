@@ -90,11 +90,15 @@ def parse_budget(text: str) -> Budget:
 @final
 @dataclass(frozen=True)
 class Timeline:
-    """Where the windows of a recording lie: each ``window`` samples long, every ``hop`` samples, ``rate`` a second."""
+    """Where the windows of a recording lie: each ``window`` samples long, every ``hop`` samples, ``rate`` a second.
+
+    With ``by_angle`` samples are so many a revolution of a shaft, which tells no time.
+    """
 
     window: int
     hop: int
     rate: float
+    by_angle: bool = False
 
     def hours(self, n_windows: int) -> float:
         """Return the hours that ``n_windows`` windows stand for, each for a hop."""
@@ -174,6 +178,11 @@ def check_budget(budget: Budget, n_windows: Sequence[int], timeline: Timeline, r
         If windows do not come often enough for so many events, there is too little normal sound for so few, or no
         recording is as long as an event must be.
     """
+    if timeline.by_angle:
+        raise InputError(
+            f"{budget} false alarms were asked for, and signals are heard by the angle of a shaft, which tells no "
+            "time. Ask for a false-alarm rate."
+        )
     if budget.per_hour > timeline.most_per_hour:
         raise InputError(
             f"{budget} false alarms were asked for; windows start every {timeline.hop / timeline.rate:g} s, which is "

@@ -20,8 +20,10 @@ from offkey.evaluation.trials import Rules, Trial, run_trials
 from offkey.features import Feature
 from offkey.pipeline import Failure
 from offkey.pipeline.gather import gather, shared
-from offkey.pipeline.sources import known_columns
+from offkey.pipeline.readings import reading_at
+from offkey.pipeline.sources import Source, known_columns, list_recordings, same_name
 from offkey.recordings import check_table
+from offkey.signals import Reading
 from offkey.windows import parse_pooling
 
 __all__ = ["compare"]
@@ -35,9 +37,10 @@ def compare(
     detectors: Mapping[str, Detector] | Sequence[Detector],
     *,
     features: Feature | None = None,
-    rate: int | None = None,
+    rate: float | None = None,
     window_s: float | None = None,
     hop_s: float | None = None,
+    reading: Reading | None = None,
     pooling: str = "mean",
     false_alarms: float = 0.1,
     folds: int = 5,
@@ -63,7 +66,7 @@ def compare(
         Columns ``path`` and ``label``; ``machine``, ``split`` and ``session`` where there are such.
     detectors : mapping of str to Detector, or sequence of Detector
         Not changed. One with a parameter ``seed`` is given the seed of the split.
-    features, rate, window_s, hop_s, pooling
+    features, rate, window_s, hop_s, reading, pooling
         As for `Pipeline`.
     false_alarms : float
         False-alarm rate that thresholds are calibrated for.
@@ -96,8 +99,8 @@ def compare(
     _check(named, against, rules, {"folds": folds, "seeds": seeds, "jobs": jobs})
     rows, n_unlabelled = _rows(table)
     split = _splitter(rows, folds, seeds)
-    known = known_columns(table)
-    read = partial(gather, feature=features, rate=rate, window_s=window_s, hop_s=hop_s, known=known)
+    known, files = known_columns(table), reading_at(reading, rate)
+    read = partial(gather, feature=features, rate=rate, window_s=window_s, hop_s=hop_s, known=known, reading=files)
     journal = Journal(resume)
     tested: list[MachineTrials] = []
     failures: list[Failure] = []
@@ -106,7 +109,7 @@ def compare(
     for machine, own in _by_machine(rows).items():
         try:
             split(own)  # before anything is read
-            gathered = read([row["path"] for row in own])
+            gathered = read(list_recordings([row["path"] for row in own], files))
         except InputError as error:
             unusable.append(_unusable(machine, error))
             continue
@@ -114,8 +117,8 @@ def compare(
         for note in gathered.notes:
             noted.setdefault(note, []).append(machine)
         with gathered, shared(gathered) as frames:
-            by_path = {row["path"]: row for row in own}
-            heard = [by_path[path] for path in frames.paths]
+            by_path = {same_name(row["path"]): row for row in own}
+            heard = [_of_piece(by_path[same_name(source.path)], source) for source in frames.sources]
             try:
                 splits = split(heard)
             except InputError as error:
@@ -124,7 +127,11 @@ def compare(
             trials = [Trial(name, detector, machine, each) for name, detector in named.items() for each in splits]
             outcomes = run_trials(frames, trials, rules, journal, jobs)
         labels = np.array([-1 if row["label"] is None else row["label"] for row in heard])
-        tested.append(MachineTrials(machine, frames.names, labels, trials, outcomes, seed=len(tested)))
+        tested.append(
+            MachineTrials(
+                machine, [source.name for source in frames.sources], labels, trials, outcomes, seed=len(tested)
+            )
+        )
     if not tested:
         raise InputError(_nothing(unusable, failures))
     settings = {
@@ -178,6 +185,13 @@ def _rows(table: Any) -> tuple[list[dict[str, Any]], int]:
     if not used:
         raise InputError("No labelled recording was given. Give rows with label 0 and 1.")
     return used, len(rows) - len(used)
+
+
+def _of_piece(row: Row, source: Source) -> Row:
+    """Return what is known of a recording: pieces of a file without a session are of one session."""
+    if not source.whole or row.get(SESSION) is not None:
+        return row
+    return {**row, SESSION: source.whole}
 
 
 def _splitter(rows: Sequence[Row], folds: int, seeds: int) -> Callable[[Sequence[Row]], list[Split]]:

@@ -22,7 +22,7 @@ from offkey.evaluation.journal import Journal, digest
 from offkey.evaluation.splits import Split
 from offkey.pipeline import POOLED, Pipeline
 from offkey.pipeline.gather import Gathered
-from offkey.pipeline.sources import same_name
+from offkey.pipeline.sources import Recording, same_name
 from offkey.progress import track
 from offkey.version import __version__
 from offkey.windows import WindowArray, parse_pooling
@@ -134,28 +134,29 @@ def _measure(gathered: Gathered, trial: Trial, rules: Rules) -> Outcome:
     pipeline.fit(gathered.select(trial.split.train))
     fit_s = perf_counter() - begin
     clips = pipeline.boundaries_[POOLED].clips
-    windows = WindowArray(gathered.store.frames, gathered.store.recordings, gathered.grid)
     pool = parse_pooling(rules.pooling)
     scores, alarms = [], []
     for i in trial.split.test:
-        own = pipeline.detector_.anomaly_score(windows.select([i]))
+        start, stop = gathered.store.recordings[i]
+        frames = pipeline.features_.scaled(gathered.store.frames[start:stop])
+        own = pipeline.detector_.anomaly_score(WindowArray(frames, [(0, stop - start)], gathered.grid))
         units = [pool(own[unit]) for unit in segments(len(own), clips.unit_windows)]
         scores.append(max(units))
         alarms.append(bool(np.any(clips.is_anomaly(units))))
     if not np.isfinite(scores).all():
         raise OffkeyError("A score is not finite. Scores must be numbers, however strange the recording.")
     supported = float(clips.threshold.fitted_state["supported_rate_"])
-    names = [gathered.names[i] for i in trial.split.test[: N_TIMED + 1]]
-    return Outcome(scores, alarms, supported, fit_s, *_time(pipeline, names), _size(pipeline))
+    recordings = [gathered.sources[i].content for i in trial.split.test[: N_TIMED + 1]]
+    return Outcome(scores, alarms, supported, fit_s, *_time(pipeline, recordings), _size(pipeline))
 
 
-def _time(pipeline: Pipeline, names: list[str]) -> tuple[float, float]:
+def _time(pipeline: Pipeline, recordings: list[Recording]) -> tuple[float, float]:
     """Return seconds for a recording and how many times real time; the first recording only warms up."""
-    pipeline.decide(names[0])
+    pipeline.decide(recordings[0])
     begin = perf_counter()
-    heard_s = sum(pipeline.decide(name).duration_s for name in names[1:])
+    heard_s = sum(pipeline.decide(recording).duration_s for recording in recordings[1:])
     taken_s = perf_counter() - begin
-    return taken_s / len(names[1:]), heard_s / taken_s
+    return taken_s / len(recordings[1:]), heard_s / taken_s
 
 
 def _size(pipeline: Pipeline) -> float:
@@ -191,7 +192,7 @@ def _key(gathered: Gathered, trial: Trial, rules: Rules) -> str:
 
 
 def _known(gathered: Gathered, i: int) -> dict[str, str]:
-    name = same_name(gathered.names[i])
+    name = same_name(gathered.sources[i].path)
     return {column: values[name] for column, values in gathered.known.items() if name in values}
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from offkey.explain.wording import Spans, Wording
 from offkey.features import Feature
-from offkey.profile import Deviation
+from offkey.profile import FEWEST_PER_S, Deviation
 from offkey.rotation import Line, Shaft
 from offkey.signals import Clip
 from offkey.signals.findings import channel_label
@@ -182,7 +182,8 @@ class Describer:
         change = self._over_reference(found)[:, bands].mean(axis=1)
         sign = 1.0 if found.change_db > 0 else -1.0
         n_needed = (FLUCTUATION_DB / max(abs(found.change_db), LEAST_DB)) ** 2 / (bands.stop - bands.start)
-        size = round(np.clip(n_needed, SMOOTHED_S / self._frame_s, LONGEST_SMOOTHED_S / self._frame_s))
+        frames_per_s = max(1 / self._frame_s, FEWEST_PER_S)
+        size = round(np.clip(n_needed, SMOOTHED_S * frames_per_s, LONGEST_SMOOTHED_S * frames_per_s))
         size = max(1, min(size, len(change) // 4))
         padded = np.pad(sign * change, (size // 2, size - 1 - size // 2), "reflect")
         smooth = np.convolve(padded, np.full(size, 1 / size), "valid")

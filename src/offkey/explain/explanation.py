@@ -21,6 +21,7 @@ from offkey.profile import NormalProfile
 from offkey.rotation import Line, Shaft
 from offkey.signals import Clip
 from offkey.signals.findings import channel_label
+from offkey.signals.lengths import span_text
 from offkey.windows import WindowArray
 
 __all__ = ["BandProfile", "Explanation", "explain"]
@@ -217,7 +218,7 @@ class _Seen:
     @property
     def by_angle(self) -> bool:
         """Whether samples are at equal angles of a shaft, and not at equal times."""
-        return self.pipeline.reading_.speed is not None
+        return self.pipeline.reading_.by_angle
 
     def wording(self) -> Wording:
         return Wording.of(self.feature, self.clip.units, self.by_angle)
@@ -291,7 +292,7 @@ def _by_time(seen: _Seen) -> Explanation:
         band_hz,
         edges_hz,
         frames.astype(np.float64),
-        (_timed_sentence(decision),),
+        (_timed_sentence(decision, seen.wording()),),
         tuple(range(clip.n_channels)) if is_mel else _heard_channels(shown, frames),
         seen.wording(),
     )
@@ -350,12 +351,10 @@ def _map(pipeline: Pipeline, frames: NDArray[np.float32]) -> Array | None:
     return np.asarray(total / np.maximum(n_windows, 1)[:, None, None])
 
 
-def _timed_sentence(decision: Decision) -> str:
+def _timed_sentence(decision: Decision, wording: Wording) -> str:
     strangest = max(decision.scored_windows, key=lambda window: window.score)
-    return (
-        f"strangest from {strangest.start_s:.1f} to {strangest.stop_s:.1f} s; this front end has no bands in hertz "
-        "that could be named"
-    )
+    when = span_text(strangest.start_s, strangest.stop_s, strangest.stop_s, wording.by_angle)
+    return f"strangest from {when}; this front end has no bands in hertz that could be named"
 
 
 def _sentences(

@@ -22,6 +22,9 @@ __all__ = ["BrokenRelation", "OddValue", "ValueDescriber", "ValueProfile", "band
 
 Array = NDArray[np.float64]
 
+ONE_OF_FRAME = "value "
+"""So begin the names of bands that `Raw` has where frames hold several samples."""
+
 
 @final
 @dataclass(frozen=True)
@@ -164,7 +167,8 @@ class ValueDescriber:
         for channel in range(far.shape[3]):
             own = furthest[:1, :, channel] if furthest[0, :, channel].max() > 1 else furthest[:, :, channel]
             statistic, band = (int(i) for i in np.unravel_index(own.argmax(), own.shape))
-            chosen.append((float(own.max()), channel, statistic, band))
+            if own.max() > 0:  # a channel that stands still as it always does departs from nothing
+                chosen.append((float(own.max()), channel, statistic, band))
         chosen.sort(key=lambda each: -each[0])
         return tuple(self._told(far, windows.starts, *each[1:]) for each in chosen[:n])
 
@@ -212,7 +216,7 @@ class ValueDescriber:
     def _what(self, band: int, statistic: int) -> str:
         name = band_name(self.feature, band)
         if statistic == 0:
-            return name
+            return f"mean of {name}" if name.startswith("sample ") else name
         return "standard deviation" if name == "mean" else f"standard deviation of the {name}"
 
     def _in_unit(self, values: Array, statistic: int, band: int, channel: int) -> list[float]:
@@ -237,7 +241,8 @@ class ValueDescriber:
             towards = np.sign(off[strangest]) * (frames[start:stop] - median)
             window = towards[starts[strangest] - start :][: self.grid.n_frames]
             beyond = np.flatnonzero(towards > window.mean() / 2)
-            start, stop = start + int(beyond[0]), start + int(beyond[-1]) + 1
+            if len(beyond):  # of what rounding alone moves there are none
+                start, stop = start + int(beyond[0]), start + int(beyond[-1]) + 1
         half = float(self.times[1] - self.times[0]) / 2 if len(self.times) > 1 else self.clip.duration_s / 2
         begin_s = self.start_s if start == 0 else float(self.times[start]) - half
         end_s = self.start_s + self.clip.duration_s
@@ -255,6 +260,8 @@ def unscaled(frames: NDArray[np.float32], feature: Feature) -> Array:
 def band_name(feature: Feature, band: int) -> str:
     """Return the name of a band; the samples themselves are told of by their mean."""
     name = str(feature.fitted_state["band_names_"][band])
+    if name.startswith(ONE_OF_FRAME):
+        return f"sample {name.removeprefix(ONE_OF_FRAME)} of each frame"
     return f"level at {name}" if name.endswith(" Hz") else "mean" if name == "value" else name
 
 

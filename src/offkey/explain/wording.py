@@ -9,6 +9,7 @@ from typing import final
 
 from offkey.features import Feature
 from offkey.signals.findings import SOUND
+from offkey.signals.lengths import time_scale
 
 __all__ = ["LOWEST_HZ", "Spans", "Wording", "frequency"]
 
@@ -21,8 +22,8 @@ NARROW, BROAD = 1.15, 4.0
 """Up to which and from which ratio of its edges a run of bands is called so."""
 THROUGHOUT = 0.85
 """Part of the time from which on something is there throughout."""
-LONGEST_S, LONGEST_H = 7200.0, 72.0
-"""Longer times are told in hours, and in days."""
+LOWEST_IN_HZ = 0.1
+"""Lower frequencies are told in millihertz."""
 
 
 @final
@@ -54,7 +55,7 @@ class Wording:
     def of(cls, feature: Feature, units: Sequence[str], by_angle: bool = False) -> Wording:
         """Return how what a fitted front end hears, of channels with these units, is told of."""
         state = feature.fitted_state
-        is_sound = set(units) <= set(SOUND) and feature.spectrum_of == "signal"
+        is_sound = set(units) <= set(SOUND) and feature.spectrum_of == "signal" and not by_angle
         edges = state.get("band_edges_hz_", (0.0, 0.0, state["rate_"] / 2))
         if is_sound:
             return cls(state["rate_"] / 2)
@@ -64,15 +65,17 @@ class Wording:
     def frequency_label(self) -> str:
         """What stands on an axis of frequencies."""
         of = " of the envelope" if self.spectrum_of == "envelope" else ""
-        return f"order{of}" if self.by_angle else f"frequency{of} in Hz"
+        return f"order{of}" if self.by_angle else f"frequency{of} in {self.frequency_scale[0]}"
+
+    @property
+    def frequency_scale(self) -> tuple[str, float]:
+        """The unit that stands on an axis of frequencies, and how many hertz (or orders) it has."""
+        is_slow = not self.by_angle and self.top_hz < LOWEST_IN_HZ
+        return ("mHz", 1e-3) if is_slow else ("Hz", 1.0)
 
     def time_scale(self, longest_s: float) -> tuple[str, float]:
         """Return the unit that times up to this one are told in, and how many seconds (or revolutions) it has."""
-        if self.by_angle:
-            return "revolutions", 1.0
-        if longest_s <= LONGEST_S:
-            return "s", 1.0
-        return ("h", 3600.0) if longest_s <= 3600 * LONGEST_H else ("days", 86_400.0)
+        return time_scale(longest_s, self.by_angle)
 
     def time_label(self, longest_s: float) -> str:
         """Return what stands on an axis of times up to this one."""
@@ -157,12 +160,12 @@ class Wording:
 
     def _precisely(self, low_hz: float, high_hz: float) -> str:
         """Write a range with so many digits that its width is told to a tenth or so."""
-        is_khz = low_hz >= 1000 and not self.by_angle
-        low, high = (each / 1000 if is_khz else each for each in (low_hz, high_hz))
+        unit, size = ("", 1.0) if self.by_angle else _unit_of(low_hz, 1000, high_hz)
+        low, high = low_hz / size, high_hz / size
         decimals = max(0, 1 - math.floor(math.log10(max(high - low, 1e-9) * 2)))
         text = "-".join(f"{each:.{decimals}f}".rstrip("0").rstrip(".") if decimals else f"{each:.0f}"
                         for each in (low, high))  # fmt: skip
-        return f"orders {text}" if self.by_angle else f"{text} {'kHz' if is_khz else 'Hz'}"
+        return f"orders {text}" if self.by_angle else f"{text} {unit}"
 
 
 def frequency(hz: float, n_digits: int = 2) -> str:
@@ -170,8 +173,15 @@ def frequency(hz: float, n_digits: int = 2) -> str:
 
     Examples
     --------
-    >>> frequency(3130), frequency(440), frequency(52.1), frequency(120_000), frequency(119.6, 3)
-    ('3.1 kHz', '440 Hz', '52 Hz', '120 kHz', '120 Hz')
+    >>> frequency(3130), frequency(440), frequency(52.1), frequency(120_000), frequency(119.6, 3), frequency(0.00083)
+    ('3.1 kHz', '440 Hz', '52 Hz', '120 kHz', '120 Hz', '0.83 mHz')
     """
-    value, unit = (hz / 1000, "kHz") if hz >= 995 else (hz, "Hz")
-    return f"{float(f'{value:.{n_digits}g}'):g} {unit}"
+    unit, size = _unit_of(hz, 995)
+    return f"{float(f'{hz / size:.{n_digits}g}'):g} {unit}"
+
+
+def _unit_of(low_hz: float, least_khz_in_hz: float, high_hz: float | None = None) -> tuple[str, float]:
+    """Return the unit that frequencies are told in, and how many hertz it has."""
+    if low_hz >= least_khz_in_hz:
+        return "kHz", 1000.0
+    return ("mHz", 1e-3) if 0 < (high_hz or low_hz) < LOWEST_IN_HZ else ("Hz", 1.0)

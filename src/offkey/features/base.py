@@ -84,14 +84,14 @@ class Feature(Parameterized, ABC):
         return self.scaled(self._transform(samples))
 
     @final
-    def learn_scale(self, frames: NDArray[np.float32]) -> None:
-        """Learn what is usual of each band and channel, from frames (n_frames, n_bands, n_channels) not yet scaled.
+    def learn_scale(self, recordings: Sequence[NDArray[np.float32]]) -> None:
+        """Learn what is usual of each band and channel, from frames (n_frames, n_bands, n_channels) of recordings.
 
         From then on `transform` gives distances from the median in standard deviations, these by the middle half of
         the frames; of what hardly ever moves, by all of them.
         """
-        step = max(1, frames.size // VALUES_LEARNED)
-        some = np.asarray(frames[::step], np.float64)
+        step = max(1, sum(frames.size for frames in recordings) // VALUES_LEARNED)
+        some = np.concatenate([np.asarray(frames[::step], np.float64) for frames in recordings])
         low, self.centre_, high = np.quantile(some, [0.25, 0.5, 0.75], axis=0)
         whole, scale = some.std(axis=0), (high - low) / QUARTILES_APART
         scale = np.where(scale > whole / RARELY, scale, whole)
@@ -197,4 +197,6 @@ def are_channels(channels: Sequence[int] | None) -> bool:
     """Say whether this is None, or numbers of channels from 0 on, each once and at least one."""
     if channels is None:
         return True
+    if isinstance(channels, str) or not isinstance(channels, Sequence):
+        return False
     return 0 < len(set(channels)) == len(channels) and all(isinstance(each, int) and each >= 0 for each in channels)

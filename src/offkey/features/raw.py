@@ -23,8 +23,9 @@ class Raw(Feature):
 
     Parameters
     ----------
-    n_fft, hop_length : int
-        Length and distance of frames, in samples. With one sample each, what came before is left to the window.
+    n_fft, hop_length : int, optional
+        Length and distance of frames, in samples. If not given, a frame is one sample (beside others in a
+        `Concatenate`, as long as theirs), and a quarter of a frame is between two, at least one sample.
     channels : sequence of int, optional
         Channels of the signal that are looked at; all if not given.
 
@@ -54,7 +55,9 @@ class Raw(Feature):
     usual_frames = (10, 60)
     center = False
 
-    def __init__(self, n_fft: int = 1, hop_length: int = 1, channels: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, n_fft: int | None = None, hop_length: int | None = None, channels: Sequence[int] | None = None
+    ) -> None:
         self.n_fft = n_fft
         self.hop_length = hop_length
         self.channels = channels

@@ -184,9 +184,10 @@ class Boundaries:
         return replace(self, clips=clips, windows=windows, budget=None, is_chosen=True)
 
 
-def timeline_of(feature: Feature, grid: WindowGrid) -> Timeline:
-    """Return where the windows of a fitted front end lie, in samples."""
-    return Timeline(feature.n_samples(grid.n_frames), grid.hop * feature.hop_samples, feature.fitted_state["rate_"])
+def timeline_of(feature: Feature, grid: WindowGrid, by_angle: bool) -> Timeline:
+    """Return where the windows of a fitted front end lie, in samples; ``by_angle`` of a shaft, or in time."""
+    window, hop = feature.n_samples(grid.n_frames), grid.hop * feature.hop_samples
+    return Timeline(window, hop, feature.fitted_state["rate_"], by_angle)
 
 
 def make_boundaries(

@@ -52,6 +52,7 @@ def make_decision(
         events=events,
         scored_windows=tuple(windows),
         health=heard.findings,
+        notes=source.notes,
     )
 
 

@@ -81,6 +81,8 @@ class Decision:
     health : tuple of Finding
         What is wrong with the sensor or the recording (clipping, dropouts, a lost channel, hum, gain); it does not
         enter the decision, but may be the reason for it.
+    notes : tuple of str
+        What was assumed, left out, cut or bridged in its file on reading.
     """
 
     source: str
@@ -96,6 +98,7 @@ class Decision:
     events: tuple[Event, ...]
     scored_windows: tuple[ScoredWindow, ...]
     health: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def batch_p_value(self) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,13 +20,15 @@ from numpy.typing import NDArray
 from offkey.errors import InputError, ReadError
 from offkey.features import Embedding, Feature, Framer, LogMel, Raw, Spectrum
 from offkey.pipeline.held_out import FEWEST_RECORDINGS
-from offkey.pipeline.sources import SOUND, Failure, Recording, Source, misfit, survey
+from offkey.pipeline.readings import misfit
+from offkey.pipeline.sources import SOUND, Failure, Recording, Source, open_source, survey, wholes_of
 from offkey.progress import track
-from offkey.signals import Reading
+from offkey.signals import Piece, Reading, find_pieces
 from offkey.signals.health import Health, HealthMeter
+from offkey.signals.lengths import length_text, sampling_text
 from offkey.windows import FrameStore, WindowGrid
 
-__all__ = ["Gathered", "StoredFrames", "digest_of", "gather", "shared", "too_short"]
+__all__ = ["Gathered", "StoredFrames", "digest_of", "gather", "notes_on_files", "shared", "too_short"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,9 @@ Value = TypeVar("Value")
 USUAL_WINDOW_S = (1.0, 10.0)
 WINDOWS_OF_FEW = 10
 """Windows that each of few recordings is to hold."""
+MOSTLY = 0.9
+"""Part of the time that lies in recordings which are at least as long as a window."""
+FRAMES_AT_ONCE = 10_000
 LOWEST_RATE_OF_SOUND, LOWEST_RATE_OF_SPECTRA = 2000, 10
 """In hertz: below them the front end that is chosen is another."""
 
@@ -50,12 +56,11 @@ class StoredFrames:
 @final
 @dataclass(frozen=True)
 class Gathered:
-    """Frames of all usable recordings, and what was chosen on the way.
+    """Frames of all usable recordings, not scaled, and what was chosen on the way.
 
-    ``names``, ``paths`` (the files they are in), ``digests`` (of samples, shortened), ``healths`` and
-    ``store.recordings`` go together; ``digest`` is a SHA-256 over all samples; ``known`` is what a table says of
-    recordings, by column and path; ``reading`` is how sensor files were read. The store is closed at the end of a
-    ``with`` block.
+    ``sources``, ``digests`` (of samples, shortened), ``healths`` and ``store.recordings`` go together; ``digest`` is a
+    SHA-256 over all samples; ``known`` is what a table says of recordings, by column and path; ``reading`` is how
+    sensor files were read. The store is closed at the end of a ``with`` block.
     """
 
     feature: Feature
@@ -64,8 +69,7 @@ class Gathered:
     units: tuple[str, ...]
     reading: Reading
     store: FrameStore | StoredFrames
-    names: list[str]
-    paths: list[str]
+    sources: list[Source]
     digests: list[str]
     healths: list[Health]
     failures: list[Failure]
@@ -86,8 +90,7 @@ class Gathered:
         return replace(
             self,
             store=StoredFrames(self.store.frames, [self.store.recordings[i] for i in indices]),
-            names=[self.names[i] for i in indices],
-            paths=[self.paths[i] for i in indices],
+            sources=[self.sources[i] for i in indices],
             digests=digests,
             healths=[self.healths[i] for i in indices],
             digest=hashlib.sha256("".join(digests).encode()).hexdigest(),
@@ -120,18 +123,20 @@ def gather(
     if rate is not None and not 0 < rate < math.inf:
         raise InputError(f"A rate of {rate} Hz was given. It must be above zero.")
     channels, units = _usual_channels(sources)
-    reasons = [misfit(source, channels, units, "the other recordings have") for source in sources]
+    sources = _reordered(sources, channels, reading)
+    reasons = [misfit(source, channels, units, reading, "the other recordings have") for source in sources]
     failures += [Failure(each.name, reason) for each, reason in zip(sources, reasons, strict=True) if reason]
     sources = [source for source, reason in zip(sources, reasons, strict=True) if not reason]
-    rate = rate or (feature.rate if feature else None) or _commonest(source.rate for source in sources)
-    notes = _notes_on_files(sources)
+    rate = None if reading.by_angle else rate or (feature.rate if feature else None)
+    rate = rate or _commonest(source.rate for source in sources)
+    notes = notes_on_files((source.path, source.notes) for source in sources)
     n_resampled = sum(source.rate != rate for source in sources)
     if n_resampled:
         notes.append(f"{n_resampled} of {len(sources)} recordings have another rate and are resampled to {rate:g} Hz.")
     feature = (feature or usual_feature(units, rate)).unfitted().fit(rate)
     if not isinstance(feature, LogMel | Embedding):
-        notes.append(_front_end_in_words(feature, rate))
-    grid = choose_grid(feature, rate, window_s, hop_s, [source.n_samples_at(rate) for source in sources], notes)
+        notes.append(_front_end_in_words(feature, rate, reading.by_angle))
+    grid = choose_grid(feature, rate, window_s, hop_s, _lengths(sources, rate), notes, reading.by_angle)
     shape = feature.frame_shape(len(channels))
     expected_frames = sum(feature.n_frames(source.n_samples_at(rate)) for source in sources)
     store = FrameStore(*shape, expected_bytes=4 * expected_frames * math.prod(shape))
@@ -139,9 +144,6 @@ def gather(
         read, digests, healths, digest = _fill(store, sources, feature, grid, rate, failures)
         if not read:
             raise InputError(_nothing_usable(failures))
-        if feature.is_scaled:
-            feature.learn_scale(store.frames)
-            store.rewrite(feature.scaled)
     except BaseException:
         store.close()
         raise
@@ -150,9 +152,28 @@ def gather(
     for note in notes:
         logger.info(note)
     return Gathered(
-        feature, grid, channels, units, reading, store, [source.name for source in read],
-        [source.path for source in read], digests, healths, failures, notes, digest, known or {},
-    )  # fmt: skip
+        feature, grid, channels, units, reading, store, read, digests, healths, failures, notes, digest, known or {}
+    )
+
+
+@contextmanager
+def scaled(gathered: Gathered) -> Iterator[Gathered]:
+    """Return recordings with frames in units of what is usual in them, where the front end learns that.
+
+    Their frames are then copied to a store of their own, which is there while this block runs.
+    """
+    if not gathered.feature.is_scaled:
+        yield gathered
+        return
+    feature, frames, bounds = copy.copy(gathered.feature), gathered.store.frames, gathered.store.recordings
+    feature.learn_scale([frames[start:stop] for start, stop in bounds])
+    n_bands, n_channels = frames.shape[1:]
+    n_frames = sum(stop - start for start, stop in bounds)
+    with FrameStore(n_bands, n_channels, expected_bytes=4 * n_frames * n_bands * n_channels) as store:
+        for start, stop in bounds:
+            own = frames[start:stop]
+            store.append(feature.scaled(own[at : at + FRAMES_AT_ONCE]) for at in range(0, len(own), FRAMES_AT_ONCE))
+        yield replace(gathered, feature=feature, store=store)
 
 
 def usual_feature(units: Sequence[str], rate: float) -> Feature:
@@ -175,23 +196,24 @@ def shared(gathered: Gathered) -> Iterator[Gathered]:
         yield replace(gathered, store=StoredFrames(frames, gathered.store.recordings))
 
 
-def _notes_on_files(sources: Sequence[Source]) -> list[str]:
+def notes_on_files(noted: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
     """Return what was noted on reading files, each kind once: with the first file, and the number of them."""
     kinds: dict[str, dict[str, str]] = {}
-    for source in sources:
-        for note in source.notes:
-            kinds.setdefault(re.sub(r"[\d.]+", "", note), {}).setdefault(source.path, note)
+    for path, notes in noted:
+        for note in notes:
+            kinds.setdefault(re.sub(r"[\d.]+", "", note), {}).setdefault(path, note)
     return [
         f"{f'{len(found)} files, such as ' if len(found) > 1 else ''}{next(iter(found))}: {next(iter(found.values()))}."
         for found in kinds.values()
     ]
 
 
-def _front_end_in_words(feature: Feature, rate: float) -> str:
+def _front_end_in_words(feature: Feature, rate: float, by_angle: bool) -> str:
     n_fft, hop, n_bands = feature.frame_samples, feature.hop_samples, feature.fitted_state["n_bands_"]
     bands = f"{n_bands} bands" if n_bands > 1 else "1 band"
     frames = f"frames of {n_fft} samples every {hop}" if n_fft > 1 else "each sample a frame"
-    return f"The front end is {feature!r}: at {rate:g} Hz {frames}, {bands} (set the features to change that)."
+    sampling = sampling_text(rate, by_angle)
+    return f"The front end is {feature!r}: at {sampling} {frames}, {bands} (set the features to change that)."
 
 
 def _fill(
@@ -241,7 +263,9 @@ class _Reader:
             yield framer.push(block)
         yield framer.flush()
         if self._feature.n_frames(self.n_samples) < self._grid.n_frames:
-            raise ReadError(self._source.name, too_short(self.n_samples, self._feature, self._grid))
+            raise ReadError(
+                self._source.name, too_short(self.n_samples, self._feature, self._grid, self._source.by_angle)
+            )
         digest = self.digest.digest()
         if digest in self._seen:
             raise ReadError(self._source.name, f"holds the same samples as {self._seen[digest]}.")
@@ -267,14 +291,11 @@ def shortened(digest: hashlib._Hash) -> str:
     return digest.hexdigest()[:16]
 
 
-def too_short(n_samples: int, feature: Feature, grid: WindowGrid) -> str:
+def too_short(n_samples: int, feature: Feature, grid: WindowGrid, by_angle: bool) -> str:
     """Say that a recording of ``n_samples`` does not fill a window."""
     rate = feature.fitted_state["rate_"]
-    window_s = feature.n_samples(grid.n_frames) / rate
-    return (
-        f"lasts {n_samples / rate:.3g} s, shorter than a window of {window_s:.3g} s; "
-        "fit with shorter windows to score it."
-    )
+    own, window = (length_text(n / rate, by_angle) for n in (n_samples, feature.n_samples(grid.n_frames)))
+    return f"lasts {own}, shorter than a window of {window}; fit with shorter windows to score it."
 
 
 def choose_grid(
@@ -284,10 +305,11 @@ def choose_grid(
     hop_s: float | None,
     lengths: Sequence[int],
     notes: list[str],
+    by_angle: bool = False,
 ) -> WindowGrid:
     """Return the window grid in whole frames; where no length is given, the shortest recording's, as far as is usual.
 
-    Of few recordings it is a part of that, so that they can be cut into blocks.
+    Of few recordings it is a part of that where they could not be cut into blocks otherwise.
 
     An infinite length is the commonest of the recordings, the shortest of those that are as common.
 
@@ -298,8 +320,11 @@ def choose_grid(
     """
     if window_s is None:
         shortest, longest = (round(seconds * rate) for seconds in _usual_window_s(feature, rate))
-        usual = min(lengths) if len(lengths) >= FEWEST_RECORDINGS else min(lengths) // WINDOWS_OF_FEW
-        n_samples = min(longest, max(usual, shortest))
+        n_samples = min(longest, max(min(lengths), shortest))
+        n_blocks = sum((length + n_samples) // (2 * n_samples) for length in lengths)
+        if len(lengths) < FEWEST_RECORDINGS and n_blocks < FEWEST_RECORDINGS:
+            n_samples = max(min(lengths) // WINDOWS_OF_FEW, shortest)
+        n_samples = max(n_samples, feature.n_samples(1))
     elif window_s == math.inf:
         counts = Counter(feature.n_frames(length) for length in lengths)
         common = min(counts, key=lambda n_frames: (-counts[n_frames], n_frames))
@@ -321,10 +346,31 @@ def choose_grid(
     hop = min(max(1, hop), n_frames)
     if window_s in (None, math.inf):
         notes.append(
-            f"Windows of {n_samples / rate:g} s, every {hop * feature.hop_samples / rate:.3g} s "
-            "(set the window to change that)."
+            f"Windows of {length_text(n_samples / rate, by_angle)}, every "
+            f"{length_text(hop * feature.hop_samples / rate, by_angle)} (set the window to change that)."
         )
     return WindowGrid(n_frames, hop)
+
+
+def _reordered(sources: Sequence[Source], channels: tuple[str, ...], reading: Reading) -> list[Source]:
+    """Return recordings with those columns of a file that the others have, in their order, where it has them all."""
+    found: list[Source] = []
+    for source in sources:
+        if source.channels != channels and set(source.channels) >= set(channels) and isinstance(source.content, Piece):
+            pieces, _ = find_pieces(source.path, reading.unfitted().set_params(channels=channels))
+            found += [open_source(piece) for piece in pieces if piece.name == source.name]
+        else:
+            found.append(source)
+    return found
+
+
+def _lengths(sources: Sequence[Source], rate: float) -> list[int]:
+    """Return the samples of recordings; where some were cut at gaps, without fragments that make up little."""
+    lengths = sorted((source.n_samples_at(rate) for source in sources), reverse=True)
+    if len(set(wholes_of(sources))) == len(sources):
+        return lengths
+    n_kept = int(np.searchsorted(np.cumsum(lengths), MOSTLY * sum(lengths))) + 1
+    return lengths[:n_kept]
 
 
 def _usual_window_s(feature: Feature, rate: float) -> tuple[float, float]:

@@ -41,6 +41,7 @@ def hear(source: Source, stream: Stream, feature: Feature, grid: WindowGrid, nor
     windows = [window for block in source.blocks(rate, meter) for window in stream.take(block)]
     windows += stream.flush()
     if not windows:
-        raise ReadError(source.name, too_short(round(stream.duration_s * rate), feature, grid))
-    found = normal.findings(meter.health(), stream.mean_frame, feature, source.channels, source.units)
+        raise ReadError(source.name, too_short(round(stream.duration_s * rate), feature, grid, source.by_angle))
+    own = source.channels, source.units, source.by_angle
+    found = normal.findings(meter.health(), stream.mean_frame, feature, *own)
     return Heard(windows, stream.duration_s, found)

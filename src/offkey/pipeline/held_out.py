@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
@@ -55,9 +55,17 @@ class Fitted:
 
 
 def fit_and_score(
-    detector: Detector, windows: WindowArray, n_wanted: float, seed: int, hold_out: str = "auto"
+    detector: Detector,
+    windows: WindowArray,
+    n_wanted: float,
+    seed: int,
+    hold_out: str = "auto",
+    wholes: Sequence[str] | None = None,
 ) -> Fitted:
     """Fit a detector and score every recording, as many as can be by one that did not see them.
+
+    ``wholes`` names what each recording was cut out of: pieces of one are held out together. Each is one of its own if
+    they are not given.
 
     By ``"folds"`` the detector is fitted on all recordings, and each is scored by one fitted without its fold (ten
     folds). By ``"split"`` it is fitted without the larger of a fifth of the recordings and ``n_wanted``, half of them
@@ -77,16 +85,19 @@ def fit_and_score(
     rng = np.random.default_rng(seed)
     if "network_" in detector.fitted_state:
         return Fitted(detector, _score_each(detector, windows, range(n)), np.ones(n, bool))
-    order = rng.permutation(n)
+    numbers: dict[str | int, int] = {}
+    whole_of = np.array([numbers.setdefault(whole, len(numbers)) for whole in wholes or range(n)])
+    order = rng.permutation(len(numbers))
     if hold_out == "folds" or (hold_out == "auto" and is_cheap(detector)):
-        n_folds = min(MOST_FOLDS, n)
+        n_folds = min(MOST_FOLDS, len(numbers))
+        folds = [np.flatnonzero(np.isin(whole_of, fold)) for fold in np.array_split(order, n_folds)]
         with one_thread():
-            scores = out_of_fold(detector, windows, track(np.array_split(order, n_folds), "cross-fitting", n_folds))
+            scores = out_of_fold(detector, windows, track(folds, "cross-fitting", n_folds))
             fitted = detector.unfitted().fit(windows)
         return Fitted(fitted, [scores[windows.groups == i] for i in range(n)], np.ones(n, bool))
-    n_held_out = min(n // 2, max(math.ceil(0.2 * n), n_wanted))
-    is_held_out = np.zeros(n, bool)
-    is_held_out[order[:n_held_out]] = True
+    n_held_out = int(min(n // 2, max(math.ceil(0.2 * n), n_wanted)))
+    n_before = np.cumsum(np.bincount(whole_of)[order])
+    is_held_out = np.isin(whole_of, order[: 1 + int(np.searchsorted(n_before[:-1], n_held_out))])
     trained = detector.unfitted().fit(windows.select(np.flatnonzero(~is_held_out).tolist()))
     return Fitted(trained, _score_each(trained, windows, range(n)), is_held_out)
 

@@ -19,7 +19,7 @@ from offkey.pipeline.gather import Gathered
 from offkey.pipeline.held_out import FEWEST_RECORDINGS, cut_into_blocks, fit_and_score, one_thread, strangest_first
 from offkey.pipeline.normal import NormalSound
 from offkey.pipeline.provenance import provenance
-from offkey.pipeline.sources import POOLED, same_name
+from offkey.pipeline.sources import POOLED, same_name, wholes_of
 from offkey.windows import WindowArray, parse_pooling
 
 __all__ = ["Learned", "learn"]
@@ -68,7 +68,7 @@ def learn(
         If there are too few recordings.
     """
     chosen = _detector(detector)
-    bounds, evidence, notes = _recordings_or_blocks(gathered, groups)
+    bounds, evidence, wholes, notes = _recordings_or_blocks(gathered, groups)
     n_kept = len(bounds) - drop_strangest
     if n_kept < FEWEST_RECORDINGS:
         raise InputError(
@@ -76,14 +76,14 @@ def learn(
             f"{FEWEST_RECORDINGS} are needed. Drop fewer."
         )
 
-    path_of = dict(zip(gathered.digests, map(same_name, gathered.paths), strict=True))
+    path_of = dict(zip(gathered.digests, (same_name(source.path) for source in gathered.sources), strict=True))
     health_of = dict(zip(gathered.digests, gathered.healths, strict=True))
     known = gathered.known.items()
     columns = {column: [values.get(path_of[each.digest], "") for each in evidence] for column, values in known}
 
     def fit(kept: list[int]) -> tuple[list[int], Learned]:
         windows = WindowArray(gathered.store.frames, bounds, gathered.grid, columns).select(kept)
-        fitted = fit_and_score(chosen, windows, n_wanted, seed, hold_out)
+        fitted = fit_and_score(chosen, windows, n_wanted, seed, hold_out, [wholes[i] for i in kept])
         scored = [replace(evidence[i], scores=own) for i, own in zip(kept, fitted.scores, strict=True)]
         held_out = [each for each, is_out in zip(scored, fitted.is_held_out, strict=True) if is_out]
         scores = _clip_scores(scored, held_out, pooling)
@@ -132,21 +132,34 @@ def _detector(given: Detector | str | None) -> Detector:
     return Ensemble()
 
 
-def _recordings_or_blocks(gathered: Gathered, groups: Mapping[str, str]) -> tuple[Bounds, list[Evidence], list[str]]:
+def _recordings_or_blocks(
+    gathered: Gathered, groups: Mapping[str, str]
+) -> tuple[Bounds, list[Evidence], list[str], list[str]]:
+    """Return what stands for a recording: bounds, evidence yet without scores, what it was cut out of, and notes."""
     bounds = list(gathered.store.recordings)
     whole = [
-        Evidence(name, np.empty(0), groups.get(same_name(path), POOLED), digest)
-        for name, path, digest in zip(gathered.names, gathered.paths, gathered.digests, strict=True)
+        Evidence(source.name, np.empty(0), groups.get(same_name(source.path), POOLED), digest)
+        for source, digest in zip(gathered.sources, gathered.digests, strict=True)
     ]
+    wholes = wholes_of(gathered.sources)
     if len(bounds) >= FEWEST_RECORDINGS:
-        return bounds, whole, list(gathered.notes)
+        n_wholes = len(set(wholes))
+        notes = list(gathered.notes)
+        if n_wholes < len(bounds):
+            notes.append(
+                f"{len(bounds)} pieces of {n_wholes} recordings stand for recordings: how sure the boundary is "
+                "depends on these few. More recordings calibrate better."
+            )
+            logger.warning(notes[-1])
+        return bounds, whole, wholes if n_wholes >= FEWEST_RECORDINGS else [each.source for each in whole], notes
     blocks = cut_into_blocks(bounds, gathered.grid)
     note = (
         f"{len(bounds)} recording(s) were cut into {len(blocks)} blocks that stand for recordings. Several "
         "recordings from different days calibrate better."
     )
     logger.warning(note)
-    return blocks, [_block(block, bounds, whole, gathered) for block in blocks], [*gathered.notes, note]
+    named = [_block(block, bounds, whole, gathered) for block in blocks]
+    return blocks, named, [each.source for each in named], [*gathered.notes, note]
 
 
 def _block(block: tuple[int, int], recordings: Bounds, whole: list[Evidence], gathered: Gathered) -> Evidence:

@@ -80,6 +80,7 @@ class NormalSound:
         feature: Feature,
         names: Sequence[str] = (),
         units: Sequence[str] = (),
+        by_angle: bool = False,
     ) -> tuple[Finding, ...]:
         """Return what is wrong with the sensors of a recording.
 
@@ -93,12 +94,14 @@ class NormalSound:
             The front end.
         names, units : sequence of str
             Of all channels of the signal.
+        by_angle : bool
+            Whether samples are at equal angles of a shaft.
         """
         channels = [feature.signal_channel(channel) for channel in range(mean_frame.shape[1])]
         n_channels, rate = len(health.level), float(feature.fitted_state["rate_"])
         names = names or [str(i) for i in range(n_channels)]
         misfit = self._misfit(mean_frame, channels, n_channels)
-        found = find_faults(health, self.health, names, units, misfit, rate)
+        found = find_faults(health, self.health, names, units, misfit, rate, by_angle)
         if self.profile is None or len(mean_frame) < FEWEST_BANDS:
             return found
         without = {each.channel for each in found if each.kind in ("constant", "silent")}

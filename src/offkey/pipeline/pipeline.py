@@ -17,11 +17,11 @@ from offkey.detectors import Detector
 from offkey.errors import BundleError, InputError, NotFittedError, ReadError
 from offkey.features import Feature
 from offkey.parameters import Parameterized
-from offkey.pipeline import sources
+from offkey.pipeline import readings, sources
 from offkey.pipeline.boundaries import Boundaries, Policy, make_boundaries, timeline_of
 from offkey.pipeline.deciding import make_decision
 from offkey.pipeline.decision import Decision
-from offkey.pipeline.gather import Gathered, gather
+from offkey.pipeline.gather import Gathered, gather, scaled
 from offkey.pipeline.hearing import Heard, hear
 from offkey.pipeline.learning import learn
 from offkey.pipeline.provenance import with_calibration
@@ -166,7 +166,7 @@ class Pipeline(Parameterized):
             raise InputError(f"drop_strangest={drop_strangest} was given. It must be at least 0.")
         if isinstance(recordings, Gathered):
             return self._learn(recordings, policy, {}, [], drop_strangest)
-        reading = sources.reading_at(self.reading, self.rate)
+        reading = readings.reading_at(self.reading, self.rate)
         listed = sources.without(sources.list_normal(recordings, reading), exclude)
         groups, notes = sources.name_groups(recordings, self.group_by)
         known = sources.known_columns(recordings)
@@ -176,16 +176,17 @@ class Pipeline(Parameterized):
     def _learn(
         self, gathered: Gathered, policy: Policy, groups: Mapping[str, str], notes: list[str], drop_strangest: int
     ) -> Self:
-        timeline = timeline_of(gathered.feature, gathered.grid)
+        timeline = timeline_of(gathered.feature, gathered.grid, gathered.reading.by_angle)
         policy.check([len(gathered.grid.starts(stop - start)) for start, stop in gathered.store.recordings], timeline)
-        learned = learn(
-            gathered, groups, self.detector, n_wanted=policy.n_wanted, pooling=policy.pooling,
-            hold_out=self.hold_out, drop_strangest=drop_strangest, seed=self.seed,
-        )  # fmt: skip
+        with scaled(gathered) as own:
+            learned = learn(
+                own, groups, self.detector, n_wanted=policy.n_wanted, pooling=policy.pooling,
+                hold_out=self.hold_out, drop_strangest=drop_strangest, seed=self.seed,
+            )  # fmt: skip
         boundaries, more = make_boundaries(learned.evidence, policy, timeline)
-        self.features_, self.grid_ = gathered.feature, gathered.grid
+        self.features_, self.grid_ = own.feature, gathered.grid
         self.channels_, self.units_ = gathered.channels, gathered.units
-        self.reading_ = sources.reading_of(gathered.reading, self.channels_, self.rate_)
+        self.reading_ = readings.reading_of(gathered.reading, self.channels_)
         self.detector_, self.evidence_, self.training_ = learned.detector, learned.evidence, learned.training
         self.normal_ = learned.normal
         self.provenance_, self.failures_ = learned.provenance, gathered.failures
@@ -247,7 +248,7 @@ class Pipeline(Parameterized):
             shown = f" The first: {failures[0]}" if failures else ""
             raise InputError(f"No recording that can be used was given, and nothing else to change.{shown}")
         changed.evidence_ = [*self.evidence_, *added, *marked]
-        timeline = timeline_of(self.features_, self.grid_)
+        timeline = timeline_of(self.features_, self.grid_, self.reading_.by_angle)
         boundaries, notes = make_boundaries(changed.evidence_, policy, timeline, pooled.clips.unit_windows)
         changed.provenance_ = with_calibration(self.provenance_, repr(policy), added, marked)
         changed._take_up(boundaries, known.notes + notes)
@@ -302,7 +303,7 @@ class Pipeline(Parameterized):
         return key, self.boundaries_[key]
 
     def _hear(self, source: Source, boundaries: Boundaries) -> Heard:
-        reason = sources.misfit(source, self.channels_, self.units_, "the pipeline was fitted on")
+        reason = readings.misfit(source, self.channels_, self.units_, self.reading_, "the pipeline was fitted on")
         if reason:
             raise ReadError(source.name, reason)
         return hear(source, self._stream(boundaries, self.rate_), self.features_, self.grid_, self.normal_)
@@ -334,11 +335,11 @@ class Pipeline(Parameterized):
         Parameters
         ----------
         rate : float, optional
-            Rate of the blocks in hertz; the pipeline's if not given.
+            Rate of the blocks in hertz; the pipeline's if not given. By angle, blocks must be from an `OrderTracker`.
         group : dict of str to str, optional
             As for `decide`.
         """
-        return self._stream(self._boundaries_of(group)[1], rate or self.rate_)
+        return self._stream(self._boundaries_of(group)[1], readings.rate_of_blocks(rate, self.rate_, self.reading_))
 
     def _stream(self, boundaries: Boundaries, rate: float) -> Stream:
         return Stream(self.features_, self.detector_, self.grid_, boundaries.windows, len(self.channels_), rate)

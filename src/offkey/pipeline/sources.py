@@ -27,14 +27,13 @@ __all__ = [
     "known_columns",
     "list_normal",
     "list_recordings",
-    "misfit",
     "name_groups",
     "name_of",
     "open_source",
-    "reading_at",
-    "reading_of",
+    "own_name",
     "same_name",
     "survey",
+    "wholes_of",
     "without",
 ]
 
@@ -85,6 +84,16 @@ class Source:
     def n_channels(self) -> int:
         """Number of channels."""
         return len(self.channels)
+
+    @property
+    def whole(self) -> str:
+        """Names what it may have been cut out of at gaps; empty if it is no piece."""
+        return self.content.whole if isinstance(self.content, Piece) else ""
+
+    @property
+    def by_angle(self) -> bool:
+        """Whether samples are at equal angles of a shaft, and not at equal times."""
+        return isinstance(self.content, Piece) and self.content.by_angle
 
     @property
     def is_full_scale(self) -> bool:
@@ -170,36 +179,9 @@ def _only(pieces: Sequence[Piece], path: str | os.PathLike[str]) -> Piece:
     )
 
 
-def reading_at(reading: Reading | None, rate: float | None) -> Reading:
-    """Return how sensor files are read, with a rate in hertz for those that state none."""
-    given = reading or Reading()
-    return given if given.rate or rate is None else given.unfitted().set_params(rate=rate)
-
-
-def reading_of(reading: Reading, channels: Sequence[str], rate: float) -> Reading:
-    """Return a reading of just these channels, by name and in this order, and at this rate in hertz where that fits."""
-    named = reading.channels or all(name.isdigit() for name in channels)
-    more: dict[str, Any] = {} if named else {"channels": tuple(channels)}
-    if reading.rate is None and reading.speed is None:
-        more["rate"] = rate
-    return reading.unfitted().set_params(**more)
-
-
-def misfit(source: Source, channels: Sequence[str], units: Sequence[str], others: str) -> str | None:
-    """Say why a recording does not go with others that have these channels and units; None if it does.
-
-    Names that are but numbers, and units that are not known, go with all.
-    """
-    n_channels = len(channels)
-    if source.n_channels != n_channels:
-        return f"has {source.n_channels} channels, {others} {n_channels}."
-    for own, usual, unit, usual_unit in zip(source.channels, channels, source.units, units, strict=True):
-        if own != usual and not own.isdigit() and not usual.isdigit():
-            return f"has the channels {', '.join(source.channels)}; {others} {', '.join(channels)}."
-        if unit and usual_unit and unit != usual_unit:
-            what = f"channel {own}" if own.isdigit() else own
-            return f"measures {what} in {unit}, {others} it in {usual_unit}: convert it, or state the unit."
-    return None
+def wholes_of(sources: Sequence[Source]) -> list[str]:
+    """Name what recordings were cut out of, or themselves: those of the same name are on one side of a split."""
+    return [source.whole or f"recording {number}" for number, source in enumerate(sources)]
 
 
 def survey(recordings: Sequence[Recording], reading: Reading) -> tuple[list[Source], list[Failure]]:
@@ -317,6 +299,11 @@ def name_of(recording: Recording) -> str:
     return same_name(recording.path if isinstance(recording, Piece) else recording)
 
 
+def own_name(recording: Recording) -> str:
+    """Return what a recording is called by its `same_name`: a piece by more than its file, a clip by nothing."""
+    return same_name(recording.name) if isinstance(recording, Piece) else name_of(recording)
+
+
 def name_groups(recordings: Any, columns: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Return the group of each recording of a table, by `same_name`, and notes where columns are missing.
 
@@ -368,7 +355,7 @@ def known_columns(recordings: Any) -> dict[str, dict[str, str]]:
 
 
 def without(recordings: list[Recording], exclude: Iterable[str | os.PathLike[str]]) -> list[Recording]:
-    """Leave out files by name.
+    """Leave out files, or pieces of them, by name.
 
     Raises
     ------
@@ -376,8 +363,8 @@ def without(recordings: list[Recording], exclude: Iterable[str | os.PathLike[str
         If one of the names is not among the recordings.
     """
     unwanted = {os.path.realpath(path): path for path in exclude}
-    files = [os.path.realpath(name) if (name := name_of(item)) else "" for item in recordings]
+    names = [{os.path.realpath(name) for name in (name_of(each), own_name(each)) if name} for each in recordings]
     for real, path in unwanted.items():
-        if real not in files:
+        if not any(real in own for own in names):
             raise InputError(f"{path} was to be excluded, but is not among the recordings. Check the name.")
-    return [item for item, real in zip(recordings, files, strict=True) if real not in unwanted]
+    return [each for each, own in zip(recordings, names, strict=True) if not own & set(unwanted)]

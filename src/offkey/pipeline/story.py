@@ -10,6 +10,7 @@ from offkey.decisions import Calibration
 from offkey.pipeline.boundaries import Boundaries
 from offkey.pipeline.pipeline import Pipeline
 from offkey.pipeline.sources import POOLED
+from offkey.signals.lengths import length_text
 
 __all__ = ["calibration_story", "describe_calibration", "length_in_all"]
 
@@ -60,9 +61,8 @@ def describe_calibration(calibration: Calibration) -> dict[str, Any]:
 
 
 def length_in_all(pipeline: Pipeline) -> str:
-    """Return how much normal signal a pipeline was fitted on: minutes, or revolutions where it hears by angle."""
-    length = pipeline.provenance_["duration_s"]
-    return f"{length:.0f} revolutions" if pipeline.reading_.speed is not None else f"{length / 60:.1f} min"
+    """Return how much normal signal a pipeline was fitted on."""
+    return length_text(pipeline.provenance_["duration_s"], pipeline.reading_.by_angle)
 
 
 def _of_group(pipeline: Pipeline, group: str, boundaries: Boundaries) -> list[tuple[str, str]]:

@@ -237,8 +237,8 @@ def marked_bands(explanation: Explanation, told: Peculiarity) -> tuple[float, fl
 
 
 def band_ticks(explanation: Explanation, n_most: int = 7) -> list[tuple[float, str]]:
-    """Return marks for an axis of equally high bands: places from 0 to 1, and round frequencies."""
-    bounds = explanation.band_edges_hz
+    """Return marks for an axis of equally high bands: places from 0 to 1, and round frequencies in its unit."""
+    bounds = explanation.band_edges_hz / explanation.wording.frequency_scale[1]
     rounds = _round_frequencies(bounds, n_most)
     places = np.interp(rounds, bounds, np.linspace(0, 1, len(bounds)))
     ticks: list[tuple[float, str]] = []

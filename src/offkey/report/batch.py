@@ -11,17 +11,18 @@ from typing import Any, final
 
 from offkey.datasets import read_labelled, read_table
 from offkey.errors import InputError, ReadError
+from offkey.extras import import_pyarrow
 from offkey.pipeline import Decision, Failure, Pipeline
-from offkey.pipeline.sources import Recording, list_recordings, name_groups, name_of, same_name
+from offkey.pipeline.sources import Recording, list_recordings, name_groups, name_of, own_name, same_name
 from offkey.progress import track
 from offkey.recordings import check_table
+from offkey.signals import Reading, is_recordings_table
 
 __all__ = ["Batch", "decide_batch", "read_given"]
 
-RESULTS = (".csv", ".json", ".parquet")
 OF_RESULTS = (
     "score", "p_value", "threshold", "is_anomaly", "duration_s", "is_short", "n_events", "sensor", "events", "windows",
-    "start_s", "stop_s",
+    "start_s", "stop_s", "notes",
 )  # fmt: skip
 """Columns that `offkey score` adds."""
 
@@ -66,8 +67,8 @@ def read_given(paths: Sequence[str | os.PathLike[str]]) -> Any:
     Parameters
     ----------
     paths : sequence of path
-        Folders and sound files; or one folder of a labelled layout; or one table of recordings or of results, as
-        ``offkey score`` writes them with ``--csv``, ``--parquet`` or (redirected) ``--json``.
+        Folders, sound files and sensor files; or one folder of a labelled layout; or one table of recordings or of
+        results, as ``offkey score`` writes them with ``--csv``, ``--parquet`` or (redirected) ``--json``.
 
     Raises
     ------
@@ -75,7 +76,7 @@ def read_given(paths: Sequence[str | os.PathLike[str]]) -> Any:
         If a table cannot be read, or is given together with others.
     """
     named = [Path(path) for path in paths]
-    tables = [path for path in named if path.suffix.lower() in RESULTS]
+    tables = [path for path in named if _is_table(path)]
     if tables and len(named) > 1:
         raise InputError(f"{tables[0]} and other recordings were given. Give one table, or files and folders.")
     if tables:
@@ -105,11 +106,12 @@ def decide_batch(pipeline: Pipeline, recordings: Any, group: Mapping[str, Any] |
     InputError
         If nothing was given, or a table is not sound.
     """
-    listed = list_recordings(recordings, pipeline.reading_)
+    listed = _listed(recordings, pipeline.reading_)
     known, groups = _known(recordings, pipeline)
     batch = Batch([], [], [], [])
     for recording in track(listed, "scoring", len(listed)):
-        name = name_of(recording)
+        name = own_name(recording)
+        name = name if name in known else name_of(recording)
         try:
             decision = pipeline.decide(recording, groups.get(name, group))
         except ReadError as error:
@@ -121,6 +123,27 @@ def decide_batch(pipeline: Pipeline, recordings: Any, group: Mapping[str, Any] |
     return batch
 
 
+def _listed(recordings: Any, reading: Reading) -> list[Recording]:
+    """List recordings; where results name pieces of a sensor file, those of them alone."""
+    if not hasattr(recordings, "columns"):
+        return list_recordings(recordings, reading)
+    files = {same_name(path): same_name(_file_of(path)) for path in check_table(recordings)["path"].astype(str)}
+    found = {own_name(each): each for each in list_recordings(list(dict.fromkeys(files.values())), reading)}
+    gone = [name for name, file in files.items() if name not in {*found, file}]
+    why = "is no recording of that file, as the pipeline reads it. Score it again."
+    in_parts = set(files.values()) - set(files)
+    kept = [each for name, each in found.items() if name in files or _file_of(name) not in in_parts]
+    return [*kept, *(ReadError(name, why) for name in gone)]
+
+
+def _file_of(name: str) -> str:
+    """Return the file that a recording is in: a piece of one is called ``"log.csv [1 of 2, from 0 s]"``."""
+    end = len(name)
+    while end > 0 and not os.path.exists(name[:end]):
+        end = name.rfind(" [", 0, end)
+    return name[:end] if end > 0 else name
+
+
 def _known(recordings: Any, pipeline: Pipeline) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """Return what a table says of each recording by its name, and the group of each: results name it themselves."""
     if not hasattr(recordings, "columns"):
@@ -130,6 +153,18 @@ def _known(recordings: Any, pipeline: Pipeline) -> tuple[dict[str, dict[str, Any
     groups, _ = name_groups(recordings, pipeline.group_by)
     named = {name: str(record["group"]) for name, record in known.items() if record.get("group")}
     return known, groups | named
+
+
+def _is_table(path: Path) -> bool:
+    """Say whether a file holds results or a recordings table, and no values of sensors."""
+    suffix = path.suffix.lower()
+    if suffix != ".parquet" or not path.is_file():
+        return suffix == ".json" or is_recordings_table(path)
+    parquet = import_pyarrow()
+    try:
+        return "path" in parquet.read_schema(path).names
+    except (OSError, ValueError):  # Arrow's errors are of these; reading it as recordings says what is wrong
+        return False
 
 
 def _read_results(path: Path) -> Any:
@@ -144,7 +179,9 @@ def _read_results(path: Path) -> Any:
         raise InputError(f"{path}: holds events, and says nothing of recordings without one. Score without --events.")
     table = table[table["path"].notna()].drop_duplicates("path")
     table = table[[column for column in table.columns if column not in OF_RESULTS]]
-    table["path"] = [name if Path(name).exists() else str(path.parent / name) for name in table["path"].astype(str)]
+    table["path"] = [
+        name if os.path.exists(_file_of(name)) else str(path.parent / name) for name in table["path"].astype(str)
+    ]
     return check_table(table)
 
 

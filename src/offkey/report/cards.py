@@ -14,10 +14,13 @@ from offkey.plots.explanation import band_ticks, marked_bands, marked_lines
 from offkey.plots.values import shown_band, value_label, value_limits
 from offkey.report.media import picture_of
 from offkey.signals import Clip
+from offkey.signals.lengths import length_text, span_text
 
 __all__ = ["Box", "Card", "Mark", "card_of"]
 
 N_TIME_TICKS, N_VALUE_TICKS = 6, 4
+MOST_EVENTS = 8
+"""That are named; of the others, their number."""
 
 
 @final
@@ -78,21 +81,23 @@ def card_of(explanation: Explanation, number: int, label: object, audio: str, n_
     """Return what is shown of a recording; its channel is that of the first thing told of it."""
     decision = explanation.decision
     channel = explanation.shown_channel
-    path = PurePath(decision.source)
+    path, by_angle = PurePath(decision.source), explanation.wording.by_angle
     facts = [
-        ("length", _seconds(decision.duration_s)),
+        ("length", length_text(decision.duration_s, by_angle)),
         ("windows", str(len(decision.scored_windows))),
-        ("events", ", ".join(f"{each.start_s:.1f} to {each.stop_s:.1f} s" for each in decision.events) or "none"),
+        ("events", _events(decision, by_angle)),
     ]
     if explanation.clip.duration_s < 0.99 * decision.duration_s:
         stop_s = explanation.start_s + explanation.clip.duration_s
-        facts.append(("shown", f"{explanation.start_s:.1f} to {stop_s:.1f} s, around the strangest part"))
+        shown = span_text(explanation.start_s, stop_s, decision.duration_s, by_angle)
+        facts.append(("shown", f"{shown}, around the strangest part"))
     if explanation.clip.n_channels > 1:
         facts.append(("shown channel", explanation.channel_name(channel).removeprefix("channel ")))
     if decision.is_short:
         facts.append(("note", "shorter than the calibration clips: false alarms may be more frequent"))
     if decision.group:
         facts.append(("group", decision.group))
+    facts += [("on reading", note) for note in decision.notes]
     area, median, level, ticks = _profile_lines(explanation, channel)
     return Card(
         number, path.name, "" if str(path.parent) == "." else str(path.parent), decision.is_anomaly,
@@ -107,6 +112,17 @@ def card_of(explanation: Explanation, number: int, label: object, audio: str, n_
         _heights(explanation, channel), _lines(explanation), _caption(explanation, channel),
         explanation.start_s, explanation.clip.duration_s, area, median, level, ticks, audio,
     )  # fmt: skip
+
+
+def _events(decision: Decision, by_angle: bool) -> str:
+    """Say when events are, the strongest of many."""
+    events = sorted(decision.events, key=lambda event: -event.peak_score)
+    spans = [
+        span_text(each.start_s, each.stop_s, decision.duration_s, by_angle)
+        for each in sorted(events[:MOST_EVENTS], key=lambda event: event.start_s)
+    ]
+    more = [f"and {len(events) - MOST_EVENTS} weaker ones"] if len(events) > MOST_EVENTS else []
+    return ", ".join([*spans, *more]) or "none"
 
 
 def _begun(sentence: str, clip: Clip) -> str:
@@ -200,9 +216,3 @@ def _profile_lines(explanation: Explanation, channel: int) -> tuple[str, str, st
 
 def _points(x: object, y: object) -> str:
     return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(np.asarray(x), np.asarray(y), strict=True))
-
-
-def _seconds(value: float) -> str:
-    """Write a time in minutes and seconds, or seconds alone."""
-    minutes, rest = divmod(value, 60)
-    return f"{int(minutes)}:{int(rest):02d} min" if minutes else f"{value:.3g} s"

@@ -27,6 +27,7 @@ from offkey.report.media import audio_of, data_address, figure_address, gain_of
 from offkey.report.summary import Told, changes, count, how_sure, in_order
 from offkey.rotation import Shaft
 from offkey.signals.findings import SOUND
+from offkey.signals.lengths import length_text, sampling_text
 from offkey.version import __version__
 
 __all__ = ["write_report"]
@@ -102,7 +103,7 @@ def _context(pipeline: Pipeline, batch: Batch, told: list[Told], title: str) -> 
 
     script = _resource("script.js")
     decisions, labelled, order = batch.decisions, batch.labelled, in_order(batch.decisions)
-    provenance = pipeline.provenance_
+    provenance, by_angle = pipeline.provenance_, pipeline.reading_.by_angle
     return {
         "title": title or f"{count(len(decisions), 'recording')}, {count(_n_anomalies(batch), 'anomaly', 'anomalies')}",
         "style": _resource("style.css"),
@@ -129,8 +130,8 @@ def _context(pipeline: Pipeline, batch: Batch, told: list[Told], title: str) -> 
         "provenance": [
             ("detector", repr(pipeline.detector_)),
             ("front end", repr(pipeline.features_)),
-            ("signal", f"{pipeline.rate_:g} Hz, {count(len(pipeline.channels_), 'channel')}"),
-            ("window", f"{pipeline.window_duration_s:.3f} s"),
+            ("signal", f"{sampling_text(pipeline.rate_, by_angle)}, {count(len(pipeline.channels_), 'channel')}"),
+            ("window", length_text(pipeline.window_duration_s, by_angle)),
             ("trained on", count(provenance["n_recordings"], "recording")),
             ("in all", length_in_all(pipeline)),
             ("training samples", f"sha256 {provenance['samples_sha256']}"),

@@ -7,7 +7,7 @@ from offkey.signals.health import Health, HealthMeter
 from offkey.signals.orders import OrderTracker, angle_resample, speed_from_tacho
 from offkey.signals.reading import Reading
 from offkey.signals.resample import Resampler
-from offkey.signals.sensors import Piece, find_pieces, is_sensor_file, joined_pieces, pieces_of, read_all
+from offkey.signals.sensors import Piece, find_pieces, is_sensor_file, pieces_of, read_all
 from offkey.signals.tables import is_recordings_table
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
     "find_pieces",
     "is_recordings_table",
     "is_sensor_file",
-    "joined_pieces",
     "pieces_of",
     "read",
     "read_all",

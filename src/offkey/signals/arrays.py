@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -12,26 +12,26 @@ from numpy.typing import NDArray
 
 from offkey.errors import ReadError
 from offkey.signals.clip import LARGEST_SAMPLE
-from offkey.signals.columns import AMBIGUOUS, choose_columns, no_such_column
+from offkey.signals.columns import MOST_TIMES_SLOWER, choose_columns, no_such_column
 from offkey.signals.containers import DataSet, open_arrays
+from offkey.signals.frames import frame_columns, read_frames
 from offkey.signals.reading import Reading
 from offkey.signals.store import BLOCK_ROWS, Recorded, Store, row_blocks
-from offkey.signals.tables import frame_columns, read_frames
-from offkey.signals.timestamps import MISSING_TIME, Clock, time_name
-from offkey.signals.units import plain_unit, split_unit
+from offkey.signals.timestamps import MISSING_TIME, Clock, may_be_quantity, time_name
+from offkey.signals.units import plain_unit, split_headers, split_unit
 
 __all__ = ["read_arrays"]
 
 RATE_NAMES = re.compile(
     r"(?:sampl(?:e|ing)[ _-]?(?:rate|freq(?:uency)?)|rate|fs|f_s|sr|samplerate|framerate)(?:[ _-]?hz)?"
 )
+FILE_NUMBER = re.compile(r"[A-Za-z]\d{2,}_(?=.)")
+"""How names of arrays begin that number their file: ``X097_``."""
+
 UNIT_NAMES = ("unit", "units")
 COLUMN_NAMES = ("columns", "channels", "channel_names", "column_names", "names")
 LONGEST_ROW = 4096
 """Channels of an array, at most; wider ones are pictures or tables of something else."""
-
-MOST_TIMES_SLOWER = 1000
-"""Arrays over this many times shorter than the longest are no channels beside it."""
 
 
 @final
@@ -46,8 +46,21 @@ class _Contents:
     def named(self, name: str) -> DataSet | None:
         """Return an array by its name, with or without groups."""
         exact = [each for each in self.data_sets if each.name == name]
+        plain = [each for each in self.data_sets if self.names.get(each.name, ("", ""))[0] == name]
         short = [each for each in self.data_sets if name in (each.short_name, split_unit(each.short_name)[0])]
-        return exact[0] if exact else short[0] if len(short) == 1 else None
+        return exact[0] if exact else plain[0] if plain else short[0] if len(short) == 1 else None
+
+    @property
+    def names(self) -> dict[str, tuple[str, str]]:
+        """Names and units, as channels, of arrays of one axis: without their groups, and what numbers the file."""
+        series = [each for each in self.data_sets if each.is_numeric and len(each.shape) == 1]
+        short = [each.short_name for each in series]
+        prefixes = {match[0] if (match := FILE_NUMBER.match(name)) else "" for name in short if not time_name(name)}
+        if len(prefixes) == 1:
+            short = [name.removeprefix(*prefixes) for name in short]
+        if len(set(short)) < len(short):
+            short = [each.name for each in series]
+        return dict(zip((each.name for each in series), zip(*split_headers(short), strict=True), strict=True))
 
     @property
     def time(self) -> DataSet | None:
@@ -64,7 +77,7 @@ class _Contents:
             name = split_unit(each.short_name)[0]
             if len(each.shape) == 1 and (each.is_numeric or each.dtype.kind in "MSU") and time_name(name):
                 first = each.rows(0, min(400, each.shape[0])).reshape(-1)
-                if name.lower() not in AMBIGUOUS or (each.is_numeric and bool((np.diff(first) > 0).all())):
+                if not may_be_quantity(name) or (each.is_numeric and bool((np.diff(first) > 0).all())):
                     return each
         return None
 
@@ -242,7 +255,7 @@ def _read_table(
     if len(table.shape) == 2:
         for start, stop in row_blocks(0, n_rows):
             _append(path, store, table.rows(start, stop), None if timed is None else timed[1][start:stop], table.name)
-        yield _part(whole, 0, store.n_rows, label)
+        yield replace(whole, stop=store.n_rows)
         return
     recordings = table.rows(0, table.shape[0])
     if table.shape[2] > table.shape[1]:
@@ -251,13 +264,7 @@ def _read_table(
     for start in range(0, len(recordings), at_once):
         _append(path, store, recordings[start : start + at_once].reshape(-1, n_channels), None, table.name)
     for i in range(len(recordings)):
-        yield _part(whole, i * n_rows, (i + 1) * n_rows, f"{table.name} {i}" if n_tables > 1 else str(i))
-
-
-def _part(whole: Recorded, start: int, stop: int, label: str) -> Recorded:
-    from dataclasses import replace
-
-    return replace(whole, start=start, stop=stop, label=label)
+        yield replace(whole, start=i * n_rows, stop=(i + 1) * n_rows, label=f"{label} {i}".strip())
 
 
 def _channel_names(table: DataSet, n_channels: int) -> tuple[list[str], list[str]]:
@@ -268,10 +275,8 @@ def _channel_names(table: DataSet, n_channels: int) -> tuple[list[str], list[str
         names = table.attributes.get(attribute)
         names = names.split(",") if isinstance(names, str) else names
         if names is not None and not np.isscalar(names) and len(names) == n_channels:
-            split = [split_unit(str(name)) for name in names]
-            return [name for name, _ in split], [
-                plain_unit(str(unit)) or own for unit, (_, own) in zip(each, split, strict=True)
-            ]
+            plain, own = split_headers([str(name) for name in names])
+            return plain, [plain_unit(str(unit)) or stated for unit, stated in zip(each, own, strict=True)]
     return [str(i) for i in range(n_channels)], [plain_unit(str(unit)) for unit in each]
 
 
@@ -285,11 +290,9 @@ def _read_series(contents: _Contents, series: list[DataSet], time: DataSet | Non
         notes += [f"{', '.join(map(repr, short))}: too short for channels, left out"] if short else []
         series = [each for each in series if each.name not in short]
     slower = [_times_slower(path, each, n_rows, series) for each in series]
-    split = [split_unit(each.short_name) for each in series]
-    channels = tuple(name for name, _ in split)
-    if len(set(channels)) < len(channels):
-        channels = tuple(each.name for each in series)
-    units = reading.units(channels, [unit or _stated_unit(each) for (_, unit), each in zip(split, series, strict=True)])
+    names = contents.names
+    channels = tuple(names[each.name][0] for each in series)
+    units = reading.units(channels, [names[each.name][1] or _stated_unit(each) for each in series])
     timed = _times(contents, time, n_rows)
     store = Store(len(series), has_times=timed is not None)
     for start, stop in row_blocks(0, n_rows):

@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 
 from offkey.errors import ReadError
 from offkey.signals.reading import Reading
-from offkey.signals.timestamps import Clock, is_time_text, is_unmistakable_time, time_name
+from offkey.signals.timestamps import Clock, is_time_text, is_unmistakable_time, may_be_quantity, time_name
 
-__all__ = ["Column", "Plan", "choose_columns", "nearest_first", "no_such_column"]
+__all__ = ["MOST_TIMES_SLOWER", "Column", "Plan", "choose_columns", "nearest_first", "no_such_column"]
+
+MOST_TIMES_SLOWER = 1000
+"""What has over this many times fewer values than others is no channel beside them."""
 
 COUNTERS = frozenset({"index", "idx", "#", "nr", "nr.", "no", "no.", "n", "row", "sample", "unnamed: 0"})
-AMBIGUOUS = frozenset({"t", "ts", "s", "seconds", "second", "epoch", "utc"})
-"""Names of times that may as well be quantities: they have to ascend."""
+
+FEWEST_EVEN = 20
+"""Values that must ascend evenly until it is worth a note."""
 
 
 @final
@@ -29,7 +33,7 @@ class Column:
     Attributes
     ----------
     name, unit : str
-        From the header; the column's number, and empty, if there is none.
+        From the header; the column's number, and empty, if there is none. No two columns have one name.
     numbers : array (n,)
         Values; NaN where there is none.
     texts : tuple of str
@@ -37,7 +41,7 @@ class Column:
     n_first : int
         How many values of ``numbers`` follow one another.
     is_unnamed : bool
-        Whether the name is only the column's number.
+        Whether the header is empty, or one that pandas gives its index.
     is_date : bool
         Whether the file states that these are times.
     has_zone : bool
@@ -80,14 +84,37 @@ class Column:
         return len(self.first) > 1 and bool((np.diff(self.first) > 0).all())
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the first numbers are whole."""
+        return bool((self.first % 1 == 0).all())
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the name is only the column's number."""
+        return self.is_unnamed and self.name.isdecimal()
+
+    @property
     def is_counter(self) -> bool:
-        """Whether the column only numbers the rows."""
-        return (self.is_unnamed or self.name.lower() in COUNTERS) and self.counts_rows
+        """Whether the column only numbers the rows, or those of another table that they were taken from."""
+        if self.is_unnamed:
+            return self.ascends and self.is_whole
+        return self.name.lower() in COUNTERS and self.counts_rows
 
     @property
     def counts_rows(self) -> bool:
         """Whether the first numbers are whole and consecutive."""
-        return len(self.first) > 1 and bool((np.diff(self.first) == 1).all()) and not self.first[0] % 1
+        return self.ascends and self.is_whole and bool((np.diff(self.first) == 1).all())
+
+    @property
+    def is_even(self) -> bool:
+        """Whether the first numbers ascend evenly."""
+        steps = np.diff(self.first)
+        return self.ascends and len(steps) > 1 and bool(steps.max() < 1.5 * steps.min())
+
+    @property
+    def may_be_time(self) -> bool:
+        """Whether the name is one of times; what may as well be a quantity has to ascend."""
+        return time_name(self.name) and (self.ascends or not may_be_quantity(self.name))
 
 
 @final
@@ -140,17 +167,28 @@ def choose_columns(path: object, columns: list[Column], reading: Reading, decima
                 raise ReadError(path, f"holds text{text} in column {columns[i].name!r}. Choose channels with numbers.")
         return Plan(time, clock, group, tuple(channels), tuple(notes))
     others = [i for i in range(len(columns)) if i not in taken]
-    if len(others) > 1 and columns[others[0]].is_counter:
-        notes.append("the first column counts the rows and is left out")
-        del others[0]
+    counters = [i for i in others if columns[i].is_counter and (i == others[0] or not columns[i].is_numbered)]
+    if counters and len(others) > len(counters):
+        notes.append(f"{_named(columns, counters)}: numbers the rows, left out")
+        others = [i for i in others if i not in counters]
     channels = [i for i in others if columns[i].is_numeric or columns[i].is_empty]
-    texts = [columns[i].name for i in others if i not in channels]
+    texts = [i for i in others if i not in channels]
     if not any(columns[i].is_numeric for i in channels):
         besides = f" besides {columns[time[0]].name!r}" if time else ""
         raise ReadError(path, f"has no column of numbers{besides}: there is no signal in it.")
     if texts:
-        notes.append(f"{', '.join(map(repr, texts[:4]))}{' ...' if len(texts) > 4 else ''}: text, left out")
+        notes.append(f"{_named(columns, texts)}: text, left out")
+    ramps = [i for i in channels if columns[i].is_even and len(columns[i].first) >= FEWEST_EVEN]
+    if ramps:
+        notes.append(
+            f"{_named(columns, ramps)}: ascends evenly from row to row, taken as a channel; name it (time) if it is "
+            "the time, or choose other channels"
+        )
     return Plan(time, clock, group, tuple(channels), tuple(notes))
+
+
+def _named(columns: list[Column], which: list[int]) -> str:
+    return ", ".join(repr(columns[i].name) for i in which[:4]) + (" ..." if len(which) > 4 else "")
 
 
 def _find(path: object, columns: list[Column], name: str, what: str) -> int:
@@ -178,23 +216,22 @@ def _time(path: object, columns: list[Column], reading: Reading, group: int | No
     if dates:
         return _with_time_of_day(columns, dates[0], dates)
     for i in free:
-        name = columns[i].name
-        if columns[i].is_numeric and time_name(name) and (name.lower() not in AMBIGUOUS or columns[i].ascends):
+        if columns[i].is_numeric and columns[i].may_be_time:
             return (i,)
     for i in free:
         if columns[i].is_numeric and is_unmistakable_time(columns[i].first):
             return (i,)
-    if len(columns) > 1 and free[:1] == [0] and columns[0].is_unnamed and _is_even(columns[0]):
-        return (0,)
+    for i in free if len(columns) > 1 else ():
+        if _is_unnamed_time(columns[i], reading) and (i == 0 or not columns[i].is_numbered):
+            return (i,)
     return ()
 
 
-def _is_even(column: Column) -> bool:
-    """Say whether numbers ascend evenly, and not by one."""
-    if not column.ascends or column.counts_rows or len(column.first) < 3:
+def _is_unnamed_time(column: Column, reading: Reading) -> bool:
+    """Say whether a column without a name tells the time: numbers of rows do not, nor may they if a rate is given."""
+    if not column.is_unnamed or not column.is_even or column.counts_rows:
         return False
-    steps = np.diff(column.first)
-    return bool(steps.max() < 1.5 * steps.min())
+    return reading.rate is None or not column.is_whole
 
 
 def _with_time_of_day(columns: list[Column], date: int, dates: list[int]) -> tuple[int, ...]:

@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offkey.errors import ReadError
+from offkey.signals.holes import Holes, Run, slow_channels
 from offkey.signals.reading import Reading
-from offkey.signals.sampling import JITTER_STATED, NEAR_WHOLE, Timing, rate_text, steps, timing_of
+from offkey.signals.sampling import JITTER_STATED, NEAR_WHOLE, Timing, plain_rate, rate_text, steps, timing_of
 from offkey.signals.store import BLOCK_ROWS, Recorded, row_blocks
 from offkey.signals.timestamps import as_datetime
 
-__all__ = ["Cut", "Run", "cut", "run_blocks", "time_text"]
+__all__ = ["Cut", "cut", "run_blocks", "time_text"]
 
 NEAR_GIVEN = 0.005
 NEAR_COARSE = 0.1
 """A rate that is given stands for one that a file tells if it is this near (relative); less near for coarse clocks."""
 
 MOST_RUNS = 100_000
-SLOW_SHARE = 0.9
-"""A channel is slow if this share of its values are equally many rows apart."""
-
 Array = NDArray[np.float32]
-
-
-@final
-@dataclass(frozen=True)
-class Run:
-    """Rows without a hole that is too long, and the number of samples that they make."""
-
-    start: int
-    stop: int
-    n_samples: int
 
 
 @final
@@ -83,8 +71,10 @@ def cut(source: str, recorded: Recorded, reading: Reading) -> Cut:
         raise ReadError(source, "holds one row only. A recording needs at least two.")
     n_repeated = _check_order(source, recorded) if recorded.store.has_times else 0
     timing = timing_of(recorded.store, recorded.start, recorded.stop) if recorded.store.has_times else None
+    if timing is not None:
+        _check_even(source, timing)
     rate, notes = _rate(source, recorded, timing, reading)
-    gaps = _Holes(_slow_channels(recorded), reading.bridged, recorded.channels)
+    gaps = Holes(slow_channels(recorded), reading.bridged, recorded.channels)
     for start, stop in row_blocks(0, recorded.n_rows):
         counted = _counted(recorded, timing, start, stop, start == 0)
         gaps.look(counted, np.isfinite(recorded.samples(start, stop)))
@@ -96,8 +86,8 @@ def cut(source: str, recorded: Recorded, reading: Reading) -> Cut:
         runs = [each for run in runs for each in _trimmed(recorded, run, timing, gaps.slow)]
         if len(runs) < n_found:
             notes.append(f"parts in which a channel has no value are left out: {n_found - len(runs)}")
-    if reading.missing == "refuse" and (gaps.n_gaps or gaps.n_missing):
-        raise ReadError(source, f"has {gaps.text}. Cut it there, or bridge short holes (missing, longest_hole).")
+    if reading.missing == "refuse" and gaps.refused:
+        raise ReadError(source, f"has {gaps.refused}. Cut it there, or bridge short holes (missing, longest_hole).")
     if not runs:
         raise ReadError(source, "holds no row in which all channels have a value. Choose fewer channels.")
     if n_repeated:
@@ -145,16 +135,26 @@ def _disorder(recorded: Recorded, row: int) -> str:
     )
 
 
+def _check_even(source: str, timing: Timing) -> None:
+    """Refuse times of several rates, and of none."""
+    if timing.unlike:
+        shortest, longest = (rate_text(plain_rate(1e9 / interval)) for interval in timing.unlike)
+        raise ReadError(
+            source, f"changes its rate: parts of it have {shortest}, others {longest}. Put each in its own file, "
+            "or bring it to one rate first."
+        )  # fmt: skip
+    if timing.is_irregular:
+        raise ReadError(
+            source, f"has irregular timestamps: over half of the intervals are more than 20 % off the usual "
+            f"{timing.interval / 1e9:.4g} s. Bring it to regular times first, or name another time column."
+        )  # fmt: skip
+
+
 def _rate(source: str, recorded: Recorded, timing: Timing | None, reading: Reading) -> tuple[float, list[str]]:
     """Return the rate, and notes on the timestamps."""
     own = recorded.rate if timing is None else timing.rate
     if own is None and reading.rate is None:
         raise ReadError(source, "has no timestamps and states no rate. Give the rate, in samples per second.")
-    if timing is not None and timing.is_irregular:
-        raise ReadError(
-            source, f"has irregular timestamps: over half of the intervals are more than 20 % off the usual "
-            f"{timing.interval / 1e9:.4g} s. Bring it to regular times first, or name another time column."
-        )  # fmt: skip
     notes = []
     if timing is not None and timing.is_coarse:
         notes.append(
@@ -175,38 +175,6 @@ def _rate(source: str, recorded: Recorded, timing: Timing | None, reading: Readi
     if off > NEAR_WHOLE:
         notes.append(f"it tells {rate_text(own)}; taken as {rate_text(reading.rate)}, as given")
     return reading.rate, notes
-
-
-def _slow_channels(recorded: Recorded) -> list[int]:
-    """Return how many rows apart the values of each channel are at most, if they regularly are; else 0."""
-    n_channels = len(recorded.channels)
-    last = np.full(n_channels, -1)
-    counts: list[dict[int, int]] = [{} for _ in range(n_channels)]
-    for start, stop in row_blocks(0, recorded.n_rows):
-        valid = np.isfinite(recorded.samples(start, stop))
-        for channel in np.flatnonzero(~valid.all(axis=0) | (last < start - 1)):
-            rows = np.flatnonzero(valid[:, channel]) + start
-            if last[channel] >= 0:
-                rows = np.concatenate([[last[channel]], rows])
-            for apart, n in zip(*np.unique(np.diff(rows), return_counts=True), strict=True):
-                counts[channel][int(apart)] = counts[channel].get(int(apart), 0) + int(n)
-            if len(rows):
-                last[channel] = rows[-1]
-        whole = valid.all(axis=0)
-        last[whole] = stop - 1
-    return [_slowness(each) for each in counts]
-
-
-def _slowness(counts: dict[int, int]) -> int:
-    total = sum(counts.values())
-    if total < 2:
-        return 0
-    usual = max(counts, key=lambda apart: counts[apart])
-    for longest in (usual, usual + 1):
-        near = sum(n for apart, n in counts.items() if usual - 1 <= apart <= longest)
-        if usual >= 2 and near >= SLOW_SHARE * total:
-            return longest
-    return 0
 
 
 def _trimmed(recorded: Recorded, run: Run, timing: Timing | None, slow: list[int]) -> list[Run]:
@@ -241,92 +209,6 @@ def _counted(recorded: Recorded, timing: Timing | None, start: int, stop: int, i
     elif timing is not None:
         counted[1:] = steps(np.diff(recorded.times(start, stop)), timing)
     return counted
-
-
-@final
-@dataclass
-class _Holes:
-    """Where values are missing, found block by block; ``slow`` as `_slow_channels` gives it."""
-
-    slow: list[int]
-    bridged: int
-    channels: tuple[str, ...]
-    n_gaps: int = 0
-    n_missing: int = 0
-    n_bridged: int = 0
-    longest: int = 0
-    _rows: int = 0
-    _position: int = -1
-    _last: list[tuple[int, int]] = field(default_factory=list)  # row and position of each channel's last value
-    _breaks: list[tuple[int, int, int, int]] = field(default_factory=list)  # row and position before, and behind
-
-    def look(self, counted: NDArray[np.int64], valid: NDArray[np.bool_]) -> None:
-        """Take up the rows that follow: how many samples each goes on, and which channels have a value in it."""
-        self._last = self._last or [(-1, -1)] * len(self.slow)
-        positions = self._position + np.cumsum(counted)
-        gap = counted > 1
-        self.n_gaps += int(np.count_nonzero(gap))
-        self.longest = max(self.longest, int(counted.max(initial=0)))
-        for channel, slow in enumerate(self.slow):
-            rows = np.flatnonzero(valid[:, channel])
-            if not slow:
-                self.n_missing += len(valid) - len(rows)
-            row = np.concatenate([[self._last[channel][0]], rows + self._rows])
-            position = np.concatenate([[self._last[channel][1]], positions[rows]])
-            self._between(row, position, slow)
-            self._last[channel] = int(row[-1]), int(position[-1])
-        self._rows += len(counted)
-        self._position = int(positions[-1])
-
-    def _between(self, row: NDArray[np.int64], position: NDArray[np.int64], slow: int) -> None:
-        """Look at the holes between the values of one channel, which lie at these rows and positions."""
-        holes = np.diff(position) - 1
-        usual = max(0, slow - 1)
-        allowed = np.full(len(holes), slow * (self.bridged + 1) - 1 if slow else self.bridged)
-        if len(holes) and row[0] < 0:
-            allowed[0] = usual
-        self.n_bridged += int(holes[(holes > usual) & (holes <= allowed)].sum())
-        for i in np.flatnonzero(holes > allowed):
-            self._breaks.append((int(row[i]), int(position[i]), int(row[i + 1]), int(position[i + 1])))
-
-    def runs(self) -> list[Run]:
-        """Return what lies between the breaks."""
-        breaks = list(self._breaks)
-        for (row, position), slow in zip(self._last, self.slow, strict=True):
-            if self._position - position > max(0, slow - 1):
-                breaks.append((row, position, self._rows, self._position + 1))
-        breaks.sort()
-        runs = []
-        start, first = 0, 0
-        for before, last, behind, next_position in [*breaks, (self._rows - 1, self._position, self._rows, 0)]:
-            if before >= start:
-                runs.append(Run(start, before + 1, last - first + 1))
-            if behind > start:
-                start, first = behind, next_position
-        return runs
-
-    @property
-    def text(self) -> str:
-        """What was found."""
-        gaps = f"{self.n_gaps} gap{'s' * (self.n_gaps != 1)} in its timestamps"
-        missing = f"{self.n_missing} missing value{'s' * (self.n_missing != 1)}"
-        found = [text for text, n in ((gaps, self.n_gaps), (missing, self.n_missing)) if n]
-        return " and ".join(found)
-
-    def notes(self, n_runs: int, rate: float) -> Iterator[str]:
-        """Yield what is to be told."""
-        if self.n_gaps or self.n_missing:
-            longest = f" (the longest of {(self.longest - 1) / rate:.4g} s)" if self.n_gaps else ""
-            parts = f"cut into {n_runs} parts" if n_runs > 1 else ""
-            bridged = f"{self.n_bridged} values are bridged by straight lines" if self.n_bridged else ""
-            done = " and ".join(filter(None, (parts, bridged))) or "cut off at the ends"
-            yield f"it has {self.text}{longest}: {done}"
-        for channel, slow in zip(self.channels, self.slow, strict=True):
-            if slow:
-                yield (
-                    f"{channel!r} is sampled {slow} times more slowly and was brought to {rate_text(rate)} "
-                    "by straight lines"
-                )
 
 
 def run_blocks(recorded: Recorded, cut_: Cut, run: Run) -> Iterator[Array]:

@@ -6,6 +6,7 @@ for other sizes; `blocks` cuts those anew where another size is asked for.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SENSOR_SUFFIXES", "SUFFIXES", "SoundFile", "blocks", "check_is_file", "find", "read", "write"]
 
+logger = logging.getLogger(__name__)
+
 SUFFIXES = frozenset(
     {
         ".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3",
@@ -34,6 +37,9 @@ SUFFIXES = frozenset(
 
 SENSOR_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".dat", ".parquet", ".npy", ".npz", ".mat", ".h5", ".hdf5"})
 """Endings of sensor files: taken from a folder without sound files."""
+
+TEXT_SUFFIXES = frozenset({".txt", ".dat"})
+"""Endings of sensor files that may as well be anything: taken from a folder without others."""
 
 DECODED_VALUES = 65_536
 """Values (samples times channels) decoded at once."""
@@ -244,8 +250,10 @@ def find(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> li
     """List recordings: files as they are given, folders searched through and sorted by name.
 
     Of a folder its sound files are taken; only if it has none, its sensor files (a table beside sound files tells of
-    them). Hidden files and folders (a leading dot) are passed over. What is neither a file nor a folder with
-    recordings is kept, so that reading it gives the reason. A file that is found twice is listed once.
+    them); and only if it has no others, those that end in ``.txt`` or ``.dat`` (a text beside tables is about them). A
+    warning is logged that says how many are passed over. Hidden files and folders (a leading dot) do not count. What
+    is neither a file nor a folder with recordings is kept, so that reading it gives the reason. A file that is found
+    twice is listed once.
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     found: list[Path] = []
@@ -254,12 +262,26 @@ def find(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> li
             found.append(path)
             continue
         inside = sorted(_walk(path), key=_natural)
-        sounds = [file for file in inside if file.suffix.lower() not in SENSOR_SUFFIXES]
-        found.extend(sounds or inside or [path])
+        found.extend(_of_one_kind(path, inside) or [path])
     first: dict[str, Path] = {}
     for path in found:
         first.setdefault(os.path.realpath(path), path)
     return list(first.values())
+
+
+def _of_one_kind(folder: Path, inside: list[Path]) -> list[Path]:
+    """Leave out files beside those that are surely recordings, and say how many."""
+    kinds = (("sound", SUFFIXES), ("sensor", SENSOR_SUFFIXES - TEXT_SUFFIXES), ("text", TEXT_SUFFIXES))
+    by_kind = {name: [file for file in inside if file.suffix.lower() in endings] for name, endings in kinds}
+    kind = next((name for name, files in by_kind.items() if files), "")
+    others = [file for name, files in by_kind.items() if name != kind for file in files]
+    if others:
+        logger.warning(
+            "%s: %d sensor file%s such as %s passed over beside %d %s file%s. Name what else is to be read.",
+            folder, len(others), "s" * (len(others) > 1), others[0].name, len(by_kind[kind]), kind,
+            "s" * (len(by_kind[kind]) > 1),
+        )  # fmt: skip
+    return [file for file in inside if file not in set(others)]
 
 
 def _walk(folder: Path) -> Iterator[Path]:

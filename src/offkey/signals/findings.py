@@ -103,6 +103,7 @@ def find_faults(
     units: Sequence[str] = (),
     misfit: Array | None = None,
     rate: float = math.inf,
+    by_angle: bool = False,
 ) -> tuple[Finding, ...]:
     """Return what is wrong with the sensors, as far as normal recordings do not have it too.
 
@@ -120,10 +121,13 @@ def find_faults(
         As for `swapped_channels`.
     rate : float
         In hertz; of slow signals (below 10 Hz), level, offset and flat tops are no matter of the sensor.
+    by_angle : bool
+        Whether samples are at equal angles of a shaft: seconds are revolutions then, and nothing is the hum of mains.
     """
     swaps = swapped_channels(health, normal, misfit) if normal is not None else ()
     moved = {channel for swap in swaps for channel in swap}
-    channels = [_Channel(i, health, normal, names, units, rate < SLOW_HZ) for i in range(len(health.level))]
+    is_slow = rate < SLOW_HZ and not by_angle
+    channels = [_Channel(i, health, normal, names, units, is_slow, by_angle) for i in range(len(health.level))]
     single = [each for channel in channels for each in channel.findings()]
     kept = [each for each in single if each.channel not in moved or each.kind not in ("level", "offset", "silent")]
     return (*kept, *(Finding("swapped", swap[0], _swapped_sentence(swap, names)) for swap in swaps))
@@ -219,6 +223,7 @@ class _Channel:
     names: Sequence[str]
     units: Sequence[str]
     is_slow: bool
+    by_angle: bool
 
     def findings(self) -> Iterator[Finding]:
         health, normal, channel = self.health, self.normal, self.number
@@ -238,7 +243,8 @@ class _Channel:
         usual = float(normal.held_s[channel]) if normal is not None else 0.0
         if held > (2 * usual if self.is_slow else usual) + HELD_S / 2:
             at = float(health.held_at_s[channel])
-            yield self._found("dropout", f"stands still for {held:.3g} s from {at:.2f} s on: dropout?")
+            unit = "revolutions" if self.by_angle else "s"
+            yield self._found("dropout", f"stands still for {held:.3g} {unit} from {at:.2f} {unit} on: dropout?")
         clipped = 0.0 if self.is_slow else float(health.clipped[channel])
         if clipped > max(LEAST_CLIPPED, 2 * float(normal.clipped[channel]) if normal is not None else 0.0):
             advice = "lower the gain" if self._is_sound else "use a wider range, or a lower gain"
@@ -268,7 +274,7 @@ class _Channel:
             yield self._found("offset", f"has an offset of {self._value(offset, '+.2g')} against normal: {advice}.")
 
     def _hum(self, normal: NormalHealth) -> Iterator[Finding]:
-        if self.number < len(self.units) and self.units[self.number] in SUPPLY:
+        if self.by_angle or (self.number < len(self.units) and self.units[self.number] in SUPPLY):
             return
         for column, mains in enumerate(MAINS_HZ):
             hum, usual = float(self.health.hum_db[self.number, column]), float(normal.hum_db[self.number, column])

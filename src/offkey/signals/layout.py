@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import final
 
 from offkey.errors import ReadError
-from offkey.signals.timestamps import is_time_text
+from offkey.signals.numerals import Numbers, is_number
+from offkey.signals.rates import stated_rate
+from offkey.signals.timestamps import is_time_text, nanoseconds_in, time_name
+from offkey.signals.units import is_unit
 
-__all__ = ["DELIMITERS", "Layout", "layout_of", "number_of"]
+__all__ = ["DELIMITERS", "Layout", "layout_of"]
 
 DELIMITERS = (",", ";", "\t", "|", " ")
 
@@ -26,24 +29,15 @@ MOST_ROWS_LOOKED_AT = 400
 FEWEST_ALIKE = 0.8
 """Share of lines that have as many fields as most."""
 
+LONGEST_UNIT = 10
+LONGEST_HEADER = 20
+"""Rows before those of numbers that hold numbers, too, and are as wide."""
+
 LONGEST_PREAMBLE = 200
 """Lines before the first row of numbers, at most."""
 
-NO_VALUE = frozenset({"", "na", "nan", "n/a", "#n/a", "null", "none", "-", "--", "---", "?", "nat", "inf", "-inf"})
-
 _SPACED = re.compile(r'"[^"]*"|\S+')
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_PLAIN = r"[+-]?(?:\d+(?:{0}\d*)?|{0}\d+)(?:[eE][+-]?\d+)?"
-_NUMBER = {mark: re.compile(_PLAIN.format(re.escape(mark))) for mark in ".,"}
-_GROUPED = {
-    mark: re.compile(rf"[+-]?\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+(?:{re.escape(other)}\d+)?")
-    for mark, other in ((".", ","), (",", "."))
-}
-_RATE = re.compile(
-    r"(?:sampl\w*[ _-]*(?:rate|freq\w*)|abtastrate|\bfs\b|\bf_s\b)"
-    r"[^\d\n]{0,20}(\d+(?:\.\d+)?(?:[eE][+]?\d+)?)\s*(k?hz)?",
-    re.IGNORECASE,
-)
 
 
 @final
@@ -55,10 +49,10 @@ class Layout:
     ----------
     encoding : str
         Of its text.
-    delimiter, decimal : str
-        Between fields (``" "`` is any white space), and in numbers.
-    thousands : str or None
-        Between thousands.
+    delimiter : str
+        Between fields; ``" "`` is any white space.
+    numbers : Numbers
+        How numbers are written.
     n_lines : int
         Lines before the first row.
     names, units : list of str
@@ -69,31 +63,20 @@ class Layout:
         Rows from the beginning, the middle and the end.
     n_first : int
         How many of them are from the beginning, one after the other.
-    rate : float or None
-        Samples per second that lines before the header state.
+    rate : tuple of (float, str), or None
+        Samples per second that lines before the header state, and the line that does.
     """
 
     encoding: str
     delimiter: str
-    decimal: str
-    thousands: str | None
+    numbers: Numbers
     n_lines: int
     names: list[str]
     units: list[str]
     comment: str | None
     sample: list[list[str]]
     n_first: int
-    rate: float | None
-
-
-def number_of(text: str, decimal: str, thousands: str | None) -> float | None:
-    """Return the number that a field holds: NaN for one without a value, None for other text."""
-    text = text.strip()
-    if text.casefold() in NO_VALUE:
-        return float("nan")
-    if thousands and _GROUPED[thousands].fullmatch(text):
-        text = text.replace(thousands, "")
-    return float(text.replace(decimal, ".")) if _NUMBER[decimal].fullmatch(text) else None
+    rate: tuple[float, str] | None
 
 
 def layout_of(path: str | os.PathLike[str]) -> Layout:
@@ -110,9 +93,9 @@ def layout_of(path: str | os.PathLike[str]) -> Layout:
     comment = next((line[0] for line in lines[:LONGEST_PREAMBLE] if line[:1] in ("#", "%")), None)
     delimiter = _delimiter(path, [line for line in lines if line.strip() and line[:1] != comment])
     rows = [_fields(line, delimiter) for line in lines]
-    decimal, thousands = _marks(rows, delimiter)
+    numbers = Numbers.as_in([row for row in rows[-MOST_ROWS_LOOKED_AT:] if row], delimiter)
     is_row = [
-        bool(line.strip()) and line[:1] != comment and _is_row(row, decimal, thousands)
+        bool(line.strip()) and line[:1] != comment and _is_row(row, numbers)
         for line, row in zip(lines, rows, strict=True)
     ]
     width = Counter(len(row) for row, good in zip(rows, is_row, strict=True) if good).most_common(1)
@@ -120,8 +103,8 @@ def layout_of(path: str | os.PathLike[str]) -> Layout:
         raise ReadError(path, _no_rows(lines))
     n_columns = width[0][0]
     candidates = [i for i, good in enumerate(is_row) if good and len(rows[i]) == n_columns]
-    first = candidates[_n_header_like([rows[i] for i in candidates[:MOST_ROWS_LOOKED_AT]], decimal, thousands)]
-    names, units = _header(rows[:first], lines[:first], n_columns, comment)
+    first = candidates[_n_header_like([rows[i] for i in candidates[:MOST_ROWS_LOOKED_AT]], numbers)]
+    names, units = _header(rows[:first], lines[:first], n_columns, comment, delimiter)
     if len(names) < n_columns:  # either the rows end in a delimiter, or their first fields have no name
         nameless = [""] * (n_columns - len(names))
         names = [*nameless, *names] if rows[first][-1].strip() else [*names, *nameless]
@@ -133,11 +116,8 @@ def layout_of(path: str | os.PathLike[str]) -> Layout:
     for text in others:
         middle = [_fields(line, delimiter) for line in _LINE_END.split(text)[1:-1] if line[:1] != comment]
         sample += [row for row in middle if len(row) == n_columns][:MOST_ROWS_LOOKED_AT]
-    rate = _RATE.search("\n".join(lines[:first]))
-    stated = float(rate[1]) * (1000 if (rate[2] or "").lower() == "khz" else 1) if rate else None
-    return Layout(
-        encoding, delimiter, decimal, thousands, first, names, units, comment, sample, n_first, stated or None
-    )
+    rate = stated_rate(lines[:first], numbers)
+    return Layout(encoding, delimiter, numbers, first, names, units, comment, sample, n_first, rate)
 
 
 def _texts(path: str | os.PathLike[str]) -> tuple[tuple[str, str], list[str]]:
@@ -218,67 +198,50 @@ def _no_rows(lines: list[str]) -> str:
 
 def _is_plain(field: str, delimiter: str) -> bool:
     field = field.strip()
-    marks = "." if delimiter == "," else ".,"
-    return field == "" or is_time_text(field) or any(
-        _NUMBER[mark].fullmatch(field) or _GROUPED[mark].fullmatch(field) for mark in marks
-    )  # fmt: skip
+    return field == "" or is_time_text(field) or is_number(field, "." if delimiter == "," else ".,")
 
 
-def _marks(rows: list[list[str]], delimiter: str) -> tuple[str, str | None]:
-    """Return the decimal mark, and that between thousands."""
-    fields = [field.strip() for row in rows[-MOST_ROWS_LOOKED_AT:] for field in row if "," in field or "." in field]
-    grouped = {mark: [field for field in fields if _GROUPED[mark].fullmatch(field)] for mark in ".,"}
-    plain = {mark: [f for f in fields if mark in f and _NUMBER[mark].fullmatch(f)] for mark in ".,"}
-    surely = {mark: len(plain[mark]) > len(set(plain[mark]) & set(grouped[mark])) for mark in ".,"}
-    if any(field.count(",") > 1 or "." in field for field in grouped[","]):
-        return ".", ","
-    if any(field.count(".") > 1 or "," in field for field in grouped["."]):
-        return ",", "."
-    if plain[","] and not surely["."] and (delimiter != "," or surely[","]):
-        return ",", None
-    if plain[","] and surely["."]:
-        return ".", ","
-    return ".", None
-
-
-def _is_row(row: list[str], decimal: str, thousands: str | None) -> bool:
+def _is_row(row: list[str], numbers: Numbers) -> bool:
     """Say whether there is a number or a time."""
-    return any(field.strip() and _is_value(field, decimal, thousands) for field in row)
+    return any(field.strip() and _is_value(field, numbers) for field in row)
 
 
-def _is_value(field: str, decimal: str, thousands: str | None) -> bool:
-    return number_of(field, decimal, thousands) is not None or is_time_text(field)
+def _is_value(field: str, numbers: Numbers) -> bool:
+    return numbers.of(field) is not None or is_time_text(field)
 
 
-def _n_header_like(rows: list[list[str]], decimal: str, thousands: str | None) -> int:
+def _n_header_like(rows: list[list[str]], numbers: Numbers) -> int:
     """Count the first rows that are none: names that are numbers, or text where all other rows have values."""
     names = [field.strip() for field in rows[0]]
     if names[1:] == [str(i) for i in range(len(names) - 1)] and names[0] == "" and len(rows) > 1:
         return 1  # as pandas writes columns without names
-    for n, row in enumerate(rows[:3]):
-        others = list(zip(*rows[n + 1 :], strict=True)) or [()] * len(row)
-        texts = [i for i, field in enumerate(row) if not _is_value(field, decimal, thousands)]
-        if not any(others[i] and all(_is_value(field, decimal, thousands) for field in others[i]) for i in texts):
+    texts = [[i for i, field in enumerate(row) if not _is_value(field, numbers)] for row in rows[:LONGEST_HEADER]]
+    n_first = next((n for n, row in enumerate(texts) if not row), len(texts))
+    for n in range(min(n_first, len(rows) - 1), 0, -1):
+        of_values = {i for i in set().union(*texts[:n]) if all(_is_value(row[i], numbers) for row in rows[n:])}
+        if all(of_values & set(row) for row in texts[:n]):
             return n
     return 0
 
 
 def _header(
-    rows: list[list[str]], lines: list[str], n_columns: int, comment: str | None
+    rows: list[list[str]], lines: list[str], n_columns: int, comment: str | None, delimiter: str
 ) -> tuple[list[str], list[str]]:
-    """Return the names and units of columns: of the last one or two lines before the first row that are as wide."""
-    as_wide: list[list[str]] = []
-    for row, line in zip(reversed(rows[-LONGEST_PREAMBLE:]), reversed(lines[-LONGEST_PREAMBLE:]), strict=False):
-        if not line.strip():
-            continue
+    """Return the names and units of columns: of the last one or two lines before the first row that are as wide.
+
+    Comments with another delimiter than the table's are looked at only if there are no others.
+    """
+    cut, alike = [], []
+    for row, line in list(zip(rows, lines, strict=True))[-LONGEST_PREAMBLE:]:
+        fields, own = row, delimiter
         if comment and line.startswith(comment):
-            delimiter = next((mark for mark in DELIMITERS if mark in line.strip(comment + " ")), " ")
-            row = [field.strip() for field in _fields(line.lstrip(comment + " "), delimiter)]
-        if not n_columns - 1 <= len(row) <= n_columns or (len(row) < 2 and n_columns > 2):
-            break
-        as_wide.append([field.strip() for field in row])
-        if len(as_wide) == 2:
-            break
+            text = line.lstrip(f"{comment} ")
+            own = next((mark for mark in DELIMITERS if mark in text), " ")
+            fields = _fields(text, own)
+        if line.strip():
+            cut.append(fields)
+            alike += [fields] if own == delimiter else []
+    as_wide = _last_as_wide(alike, n_columns) or _last_as_wide(cut, n_columns)
     if not as_wide:
         return [""] * n_columns, [""] * n_columns
     names, units = as_wide[-1], as_wide[0] if len(as_wide) == 2 else []
@@ -288,30 +251,24 @@ def _header(
     return names, padded
 
 
+def _last_as_wide(rows: list[list[str]], n_columns: int) -> list[list[str]]:
+    """Return the last two rows that are as wide as the table, or one column less, from the last on."""
+    as_wide: list[list[str]] = []
+    for row in reversed(rows):
+        if len(as_wide) == 2 or not n_columns - 1 <= len(row) <= n_columns or (len(row) < 2 and n_columns > 2):
+            break
+        as_wide.append([field.strip() for field in row])
+    return as_wide
+
+
 def _are_units(names: list[str], units: list[str]) -> bool:
-    """Say whether a line below the names holds units: short texts, some of them written in brackets or known."""
-    known = {
-        "s",
-        "ms",
-        "g",
-        "m/s2",
-        "m/s²",
-        "m/s^2",
-        "mm/s",
-        "a",
-        "v",
-        "pa",
-        "bar",
-        "°c",
-        "hz",
-        "rpm",
-        "1/min",
-        "n",
-        "-",
-    }
+    """Say whether a line below the names holds units: short texts, half of them at least in brackets or known."""
     texts = [unit for unit in units if unit]
-    return (
-        len(names) == len(units)
-        and all(len(unit) <= 10 for unit in texts)
-        and any(unit.lower().strip("[]()") in known or unit[0] + unit[-1] in ("[]", "()") for unit in texts)
-    )
+    n_known = sum(_is_unit(unit) for unit in texts)
+    is_of_names = any(time_name(unit) and not _is_unit(unit) for unit in texts)
+    is_short = all(len(unit) <= LONGEST_UNIT for unit in texts)
+    return len(names) == len(units) and is_short and not is_of_names and 0 < len(texts) <= 2 * n_known
+
+
+def _is_unit(text: str) -> bool:
+    return text[0] + text[-1] in ("[]", "()") or is_unit(text) or nanoseconds_in(text) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from offkey.errors import InputError, ReadError
 from offkey.signals.files import check_is_file
 from offkey.signals.reading import Reading
 from offkey.signals.store import Recorded
@@ -23,6 +24,15 @@ def parse(path: str, reading: Reading) -> list[Recorded]:
         If the file is missing, of another format than its ending says, damaged, or not what the reading asks for.
     """
     check_is_file(Path(path), "sensor file")
+    try:
+        return _read(path, reading)
+    except ReadError:
+        raise
+    except InputError as error:
+        raise ReadError(path, str(error)) from error
+
+
+def _read(path: str, reading: Reading) -> list[Recorded]:
     suffix = Path(path).suffix.lower()
     if suffix in TEXT_TABLES:
         return read_text_table(path, reading)

@@ -19,6 +19,8 @@ MISSING = ("cut", "interpolate", "refuse")
 class Reading(Parameterized):
     """How sensor files are to be read: which columns, at which rate, and what becomes of missing values.
 
+    Samples are single-precision: of whole numbers over 2^24 (16.7 million) the last digits are lost.
+
     Parameters
     ----------
     channels : sequence of str, optional
@@ -27,7 +29,8 @@ class Reading(Parameterized):
     rate : float, optional
         Samples per second of files that have neither timestamps nor a rate of their own; ``1/300`` is one in five
         minutes. It is also taken, with a note, for files whose own rate is within 0.5 % of it, or within 10 % where
-        timestamps are about as coarse as the interval: that is how a nominal rate is stated.
+        timestamps are about as coarse as the interval: that is how a nominal rate is stated. Against a rate that only
+        text before a table states (``Sample rate: 25.6 kHz``), the given one counts.
     unit : str or sequence of str, optional
         Of all channels, or of each; from the headers (``x [g]``, ``acc (m/s2)``) if not given, ``""`` is unknown.
     time : str, optional
@@ -37,7 +40,9 @@ class Reading(Parameterized):
     missing : str
         What becomes of missing values and of missing rows (steps of time over 1.5 times the usual one): ``"cut"`` ends
         the recording there and begins another behind, ``"interpolate"`` bridges holes of at most ``longest_hole``
-        samples by straight lines, with a note, and cuts at longer ones, ``"refuse"`` refuses the file.
+        samples by straight lines, with a note, and cuts at longer ones, ``"refuse"`` refuses the file. A channel that
+        regularly has a value in one of several rows only is slow, not missing: it is brought to the rate of the others
+        by straight lines, with a note; ``"refuse"`` refuses it, too.
     longest_hole : int
         Samples.
     join : bool
@@ -47,7 +52,8 @@ class Reading(Parameterized):
         equal angles of the shaft (order tracking): rates are samples per revolution, and what are frequencies and
         seconds otherwise are orders and revolutions.
     pulses_per_revolution : int, optional
-        If given, that column holds the pulses of a tachometer, so many per revolution.
+        If given, that column holds the pulses of a tachometer, so many per revolution. Recordings are then held in
+        memory whole while they are read.
     per_revolution : int
         Samples per revolution, where there is a speed.
 
@@ -107,6 +113,11 @@ class Reading(Parameterized):
             raise InputError("pulses_per_revolution was given without a speed. Name the tachometer's column (speed).")
 
     @property
+    def by_angle(self) -> bool:
+        """Whether signals are taken at equal angles of a shaft."""
+        return self.speed is not None
+
+    @property
     def columns(self) -> tuple[str, ...] | None:
         """The columns that are read: the channels, and the speed if it is not one of them."""
         if self.channels is None:
@@ -130,7 +141,8 @@ class Reading(Parameterized):
         """
         if self.unit is None:
             return tuple(stated)
-        is_speed = [self.speed is not None and name == split_unit(self.speed)[0] for name in channels]
+        speed = self.speed if self.speed in channels else split_unit(self.speed or "")[0]
+        is_speed = [name == speed for name in channels]
         n_channels = len(channels) - sum(is_speed)
         given = (self.unit,) * n_channels if isinstance(self.unit, str) else self.unit
         if len(given) != n_channels:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import final
@@ -30,7 +29,14 @@ TICKS = tuple(10**power for power in range(9, 0, -1))
 
 FEWEST_SLIPS = 5
 EVEN_SLIPS = 0.6
-"""Longer intervals of a coarse clock are slips, not gaps, if they are some, at distances that vary less than this."""
+SLIPS_THROUGHOUT = 0.7
+"""Longer intervals of a coarse clock are slips, not gaps, if they are some, at distances that vary less than this, and
+such distances cover this share of the recording."""
+
+MOST_PARTS = 4
+FEWEST_IN_PART = 20
+REGULAR_PART = 0.8
+"""A part of a recording has its own rate if this share of its intervals is near their median."""
 
 BLOCKS_LOOKED_AT = 32
 """Of longer recordings, blocks of rows spread over them tell the interval."""
@@ -55,6 +61,8 @@ class Timing:
         Whether samples are not evenly spaced.
     is_coarse : bool
         Whether the clock's tick is about as long as the interval, so that only the mean rate is told.
+    unlike : tuple of float
+        The shortest and the longest interval of parts, in nanoseconds, if parts have rates of their own; else empty.
     """
 
     interval: float
@@ -63,6 +71,7 @@ class Timing:
     jitter: float = 0.0
     is_irregular: bool = False
     is_coarse: bool = False
+    unlike: tuple[float, ...] = ()
 
     @property
     def rate(self) -> float:
@@ -116,6 +125,7 @@ def timing_of_times(times: list[NDArray[np.int64]]) -> Timing:
     return Timing(
         1e9 / rate, longest, tick, float(np.quantile(off, 0.99)) if len(off) else 0.0,
         bool(np.mean(np.abs(intervals - interval) - tick > IRREGULAR * interval) > MOST_IRREGULAR), is_coarse,
+        () if is_coarse else _unlike(intervals),
     )  # fmt: skip
 
 
@@ -126,10 +136,10 @@ def _tick(intervals: NDArray[np.int64]) -> int:
 
 
 def _are_slips(intervals: NDArray[np.int64], median: float, tick: int) -> bool:
-    """Say whether intervals one tick longer come at even distances.
+    """Say whether intervals one tick longer come at even distances from the beginning to the end.
 
     A clock of whole seconds that stamps a sample each 1.05 s shows 1 s, and 2 s each 20 samples or so: no sample is
-    missing. Samples that get lost do so at uneven distances.
+    missing. Samples that get lost do so at uneven distances, or for a while only.
     """
     at = np.flatnonzero(np.abs(intervals - median - tick) < tick / 2)
     if len(at) < FEWEST_SLIPS:
@@ -137,7 +147,21 @@ def _are_slips(intervals: NDArray[np.int64], median: float, tick: int) -> bool:
     distances = np.diff(at)
     middle = float(np.median(distances))
     spread = float(np.median(np.abs(distances - middle)))
-    return spread < EVEN_SLIPS / 2 * middle and not math.isclose(middle, 0)
+    is_throughout = len(at) * middle >= SLIPS_THROUGHOUT * len(intervals)
+    return middle >= 2 and spread < EVEN_SLIPS / 2 * middle and is_throughout
+
+
+def _unlike(intervals: NDArray[np.int64]) -> tuple[float, ...]:
+    """Return the shortest and the longest median of parts of a recording, if they are no longer near to each other."""
+    n_parts = min(MOST_PARTS, len(intervals) // FEWEST_IN_PART)
+    medians = []
+    for part in np.array_split(intervals, n_parts) if n_parts > 1 else []:
+        median = float(np.median(part))
+        if np.mean(np.abs(part - median) <= IRREGULAR * median) >= REGULAR_PART:
+            medians.append(median)
+    if not medians or max(medians) <= (1 + IRREGULAR) * min(medians):
+        return ()
+    return min(medians), max(medians)
 
 
 def _fit(times: list[NDArray[np.int64]], longest: float) -> float:

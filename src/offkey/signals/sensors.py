@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from offkey.errors import InputError, ReadError
 from offkey.signals.clip import Clip
-from offkey.signals.cutting import Cut, Run, cut, run_blocks, time_text
+from offkey.signals.cutting import Cut, cut, run_blocks, time_text
 from offkey.signals.files import SENSOR_SUFFIXES, find
+from offkey.signals.holes import Run
 from offkey.signals.joining import join
 from offkey.signals.parsing import parse
 from offkey.signals.reading import Reading
@@ -23,7 +24,7 @@ from offkey.signals.store import Recorded
 from offkey.signals.timestamps import as_datetime
 from offkey.signals.turning import Turning
 
-__all__ = ["Piece", "find_pieces", "is_sensor_file", "joined_pieces", "pieces_of", "read_all"]
+__all__ = ["Piece", "find_pieces", "is_sensor_file", "pieces_of", "read_all"]
 
 Path_ = str | os.PathLike[str]
 
@@ -60,6 +61,16 @@ class Piece:
     start: datetime | None
     notes: tuple[str, ...]
     _place: _Place = field(repr=False, compare=False)
+
+    @property
+    def whole(self) -> str:
+        """Names what it was cut out of at gaps: pieces of one recording have the same."""
+        return f"{self.path} {self._place.number}"
+
+    @property
+    def by_angle(self) -> bool:
+        """Whether samples are at equal angles of a shaft, and not at equal times."""
+        return self._place.turning is not None
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Yield the samples from the start, as arrays (n_channels, n), in bounded memory.
@@ -116,23 +127,6 @@ def pieces_of(path: Path_, reading: Reading | None = None) -> list[Piece]:
         If the file, or one recording in it, cannot be read; `find_pieces` lists the others.
     """
     pieces, failures = _pieces((os.fspath(path),), reading or Reading())
-    if failures:
-        raise failures[0]
-    return pieces
-
-
-def joined_pieces(paths: Iterable[Path_], reading: Reading | None = None) -> list[Piece]:
-    """List the recordings that several sensor files make together.
-
-    Files come in the order of their timestamps, else as they are given. Recordings of one group are joined across
-    files.
-
-    Raises
-    ------
-    ReadError
-        If one of the files cannot be read, or has other channels, units or another rate than the first.
-    """
-    pieces, failures = _pieces(tuple(os.fspath(path) for path in paths), reading or Reading())
     if failures:
         raise failures[0]
     return pieces

@@ -10,26 +10,53 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MISSING_TIME", "Clock", "as_datetime", "is_time_text", "is_unmistakable_time", "time_name"]
+from offkey.errors import InputError
+from offkey.signals.units import split_unit
+
+__all__ = [
+    "MISSING_TIME",
+    "Clock",
+    "as_datetime",
+    "is_time_text",
+    "is_unmistakable_time",
+    "may_be_quantity",
+    "nanoseconds_in",
+    "time_name",
+]
 
 MISSING_TIME = np.iinfo(np.int64).min
 """What stands for no timestamp, as in numpy."""
 
+NANOSECONDS = {
+    "ns": 1, "nsec": 1, "nanoseconds": 1, "us": 10**3, "µs": 10**3, "usec": 10**3, "micros": 10**3,
+    "microsecond": 10**3, "microseconds": 10**3, "ms": 10**6, "msec": 10**6, "msecs": 10**6, "millis": 10**6,
+    "millisecond": 10**6, "milliseconds": 10**6, "millisekunden": 10**6, "s": 10**9, "sec": 10**9, "secs": 10**9,
+    "second": 10**9, "seconds": 10**9, "sek": 10**9, "sekunden": 10**9, "min": 60 * 10**9, "mins": 60 * 10**9,
+    "minute": 60 * 10**9, "minutes": 60 * 10**9, "minuten": 60 * 10**9, "h": 3600 * 10**9, "hr": 3600 * 10**9,
+    "hrs": 3600 * 10**9, "hour": 3600 * 10**9, "hours": 3600 * 10**9, "stunden": 3600 * 10**9, "d": 86_400 * 10**9,
+    "day": 86_400 * 10**9, "days": 86_400 * 10**9, "tage": 86_400 * 10**9,
+}  # fmt: skip
+NO_UNITS = frozenset({"", "utc", "gmt", "local", "unix", "epoch", "posix"})
+"""What headers say of times in place of a unit."""
+
+_UNIT = "|".join(sorted(NANOSECONDS, key=lambda unit: -len(unit)))
 TIME_NAMES = re.compile(
-    r"(?:date|time|datum|zeit|uhrzeit|timestamps?|datetime|date[ _-]?time|time[ _-]?stamps?|zeitstempel|utc|epoch"
-    r"|elapsed(?:[ _-]?time)?|seconds?|t|ts|(?:unix|utc|local|sample|rel|relative|measurement|sys)[ _-]?time(?:stamp)?"
-    r"|time[ _-]?(?:s|sec|seconds|ms|us|µs|ns|min|h|utc|local))",
+    rf"(?:date|datum|zeit|uhrzeit|timestamps?|date[ _/-]?time|time[ _-]?stamps?|zeitstempel|utc|epoch|ts|t"
+    rf"|elapsed(?:[ _-]?time)?|(?:unix|utc|local|sample|rel|relative|measurement|sys)[ _-]?time(?:stamp)?|datetime)"
+    rf"(?:[ _-](?:in[ _-])?(?:{_UNIT}|utc|local))?"
+    rf"|time(?:(?:[ _-]in[ _-]|[ _-]?)(?:{_UNIT}|utc|local))?|seconds?|sekunden|millis(?:econds?)?|micros(?:econds?)?",
     re.IGNORECASE,
 )
 """Names of columns that hold times. One that also is a quantity's symbol (``t``) must ascend as well."""
 
-NANOSECONDS = {
-    "ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "sec": 10**9, "second": 10**9, "seconds": 10**9,
-    "min": 60 * 10**9, "h": 3600 * 10**9, "d": 86_400 * 10**9,
-}  # fmt: skip
+QUANTITIES = frozenset({"t", "ts", "seconds", "second", "epoch", "utc"})
+"""Names of times that may as well be quantities: they have to ascend."""
 
-EPOCHS = ((1e17, 1), (1e14, 10**3), (1e11, 10**6), (1e8, 10**9))
-"""Numbers from the first up count the second (in nanoseconds) since 1970; 1e8 seconds are March 1973."""
+EPOCH_YEARS = 1e8, 4_102_444_800
+"""Numbers count from 1970 if that makes them a date from 1973 to 2099 (in seconds)."""
+
+COMPACT_DATES = {14: "%Y%m%d%H%M%S", 12: "%Y%m%d%H%M", 8: "%Y%m%d"}
+"""Dates written as one number, by its digits; eight may as well count something, unless the name says date."""
 
 SPREADSHEET_DAYS = 20_000, 80_000
 SPREADSHEET_EPOCH = 25_569
@@ -41,6 +68,7 @@ _ISO = re.compile(
     rf"|\d{{8}}T\d{{4}}(?:\d{{2}}(?:[.,]\d+)?)?{_ZONE}"
 )
 _ISO_COMMA = re.compile(r"(:\d{2}),(\d+)")
+_ISO_ZONE = re.compile(r"\s*(?:Z|UTC)$")
 _DAY = re.compile(
     r"(?:(?P<a>\d{1,2})(?P<dot>[./-])(?P<b>\d{1,2})(?P=dot)(?P<year>\d{4}|\d{2})|\d{4}[./]\d{1,2}[./]\d{1,2})"
     r"(?:,?[ T]+(?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?)\s*(?P<half>[AaPp][Mm])?)?"
@@ -49,8 +77,18 @@ _CLOCK = re.compile(r"\d{1,3}:\d{2}(?::\d{2}(?:[.,]\d+)?)?")
 
 
 def time_name(header: str) -> bool:
-    """Say whether a column's name tells that it holds times."""
-    return TIME_NAMES.fullmatch(header.strip().strip("_#")) is not None
+    """Say whether a column's name, with or without the unit in brackets, tells that it holds times."""
+    return TIME_NAMES.fullmatch(split_unit(header)[0].strip("_#")) is not None
+
+
+def may_be_quantity(name: str) -> bool:
+    """Say whether the name of a time may as well be a quantity's: ``t``, ``ts``."""
+    return re.split(r"[ _-]", split_unit(name)[0].lower())[0] in QUANTITIES
+
+
+def nanoseconds_in(unit: str) -> int | None:
+    """Return how many nanoseconds a unit of time has; None if it is none."""
+    return NANOSECONDS.get(unit.strip().rstrip(".").lower().replace("μ", "µ"))
 
 
 def is_time_text(text: str) -> bool:
@@ -105,15 +143,28 @@ class Clock:
 
     @classmethod
     def of_numbers(cls, sample: NDArray[np.float64], name: str, unit: str) -> Clock:
-        """Read a clock off some numbers, the column's name and unit."""
-        words = [unit, *re.split(r"[ _-]", name.lower())[1:]]
-        stated = next((NANOSECONDS[word] for word in words if word in NANOSECONDS), None)
+        """Read a clock off some numbers, the column's name and unit.
+
+        Raises
+        ------
+        InputError
+            If the unit is not one of time, or the numbers are neither dates nor seconds.
+        """
+        stated = _stated(name, unit)
         first = abs(float(sample[0])) if len(sample) else 0.0
-        epoch = next((scale for limit, scale in EPOCHS if first >= limit), None)
+        epoch = next((scale for scale in (10**9, 10**6, 10**3, 1) if _is_epoch(first * scale / 1e9)), None)
         if stated is not None:
             return cls("number", stated, is_absolute=epoch is not None and is_unmistakable_time(sample), has_zone=True)
+        compact = _compact(sample)
+        if compact and (len(f"{first:.0f}") > 8 or name.lower().startswith("dat")):
+            return cls("date", formats=(compact,))
         if epoch is not None:
             return cls("number", epoch, has_zone=True)
+        if first >= EPOCH_YEARS[0]:
+            raise InputError(
+                f"holds {first:.17g} in the column of times {name!r}, which is no date from 1973 to 2099. State its "
+                f"unit in the header ('{name} [us]'), or pass over the timestamps (time='') and give the rate."
+            )
         if name.lower().startswith("dat") and SPREADSHEET_DAYS[0] < first < SPREADSHEET_DAYS[1]:
             return cls("number", NANOSECONDS["d"], SPREADSHEET_EPOCH)
         is_told = len(sample) and (sample % 1 != 0).any()
@@ -141,6 +192,8 @@ class Clock:
             return _since_1970(column)
         if self.kind == "number":
             return self._of_numbers(pd.to_numeric(column, errors="coerce").to_numpy(na_value=np.nan))
+        if column.dtype.kind == "f":  # dates written as numbers, some missing
+            column = column.astype("Int64")
         text = column.astype("string").str.strip()
         if self.kind == "clock":
             text = text.str.replace(",", ".", regex=False)
@@ -150,6 +203,7 @@ class Clock:
             return np.asarray(spans.astype("timedelta64[ns]").to_numpy().view(np.int64))
         text = text.str.replace(_ISO_COMMA, r"\1.\2", regex=True)
         if self.kind == "iso":
+            text = text.str.replace(_ISO_ZONE, "Z", regex=True)
             return _since_1970(pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True))
         times = np.full(len(text), MISSING_TIME)
         for pattern in self.formats:
@@ -159,8 +213,10 @@ class Clock:
         return times
 
     def _of_numbers(self, values: NDArray[Any]) -> NDArray[np.int64]:
-        if values.dtype.kind in "iu":
-            return (values.astype(np.int64) - self.offset) * self.scale
+        if values.dtype.kind in "iu" and len(values):
+            since = values.astype(np.int64) - self.offset
+            if max(abs(int(since.min())), abs(int(since.max()))) < 2**63 // self.scale:
+                return since * self.scale
         values = np.asarray(values, np.float64)
         whole = np.floor(values)
         with np.errstate(invalid="ignore", over="ignore"):
@@ -168,6 +224,35 @@ class Clock:
             ticks = np.rint((np.where(fine, values - whole, 0)) * self.scale).astype(np.int64)
         seconds = np.where(fine, whole, 0).astype(np.int64) - self.offset
         return np.where(fine, seconds * self.scale + ticks, MISSING_TIME)
+
+
+def _stated(name: str, unit: str) -> int | None:
+    """Return the nanoseconds of the unit that a column of times states; None if it states none."""
+    stated = nanoseconds_in(unit)
+    if stated is None and unit.strip().lower() not in NO_UNITS:
+        raise InputError(
+            f"states its times {name!r} in {unit!r}, which is no unit of time that is known. Write s, ms, us, ns, min "
+            "or h, or pass over the timestamps (time='') and give the rate."
+        )
+    first, *words = re.split(r"[ _-]", name.strip().lower())
+    named = next((nanoseconds_in(word) for word in words if nanoseconds_in(word)), None)
+    return stated or named or (nanoseconds_in(first) if len(first) > 3 else None)
+
+
+def _is_epoch(seconds: float) -> bool:
+    return EPOCH_YEARS[0] <= seconds < EPOCH_YEARS[1]
+
+
+def _compact(sample: NDArray[np.float64]) -> str:
+    """Return the strptime format of numbers that are dates, such as 20240105120000; empty if they are none."""
+    fine = sample[np.isfinite(sample)]
+    texts = [f"{number:.0f}" for number in fine]
+    pattern = COMPACT_DATES.get(len(texts[0]), "") if texts else ""
+    try:
+        dates = [datetime.strptime(text, pattern) for text in texts] if pattern and not (fine % 1).any() else []
+    except ValueError:
+        return ""
+    return pattern if dates and all(1990 <= date.year < 2100 for date in dates) else ""
 
 
 def _since_1970(column: Any) -> NDArray[np.int64]:

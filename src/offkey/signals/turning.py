@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 from offkey.errors import InputError
 from offkey.signals.orders import OrderTracker, count_by_angle, speed_from_tacho
 from offkey.signals.reading import Reading
-from offkey.signals.units import split_unit
+from offkey.signals.units import SPEEDS, split_unit
 
 __all__ = ["Turning"]
 
 Array = NDArray[np.float32]
-
-PER_SECOND = {"rpm": 1 / 60, "1/min": 1 / 60, "r/min": 1 / 60, "min-1": 1 / 60, "Hz": 1.0, "1/s": 1.0, "rps": 1.0}
-"""Units of speeds, in revolutions per second."""
 
 
 @final
@@ -56,12 +53,13 @@ class Turning:
         InputError
             If it is not there, is the only channel, or has no unit that is known.
         """
-        name, stated = split_unit(reading.speed or "")
+        speed = reading.speed or ""
+        name, stated = (speed, "") if speed in channels else split_unit(speed)
         if name not in channels or len(channels) < 2:
             raise InputError(f"holds no speed {name!r} beside other channels, but {', '.join(channels)}.")
         channel = channels.index(name)
         unit = stated or units[channel]
-        known = [each for each in PER_SECOND if each == unit] or [
+        known = [each for each in SPEEDS if each == unit] or [
             each for each in ("rpm", "Hz") if not unit and name.lower().endswith(each.lower())
         ]
         if not known and reading.pulses_per_revolution is None:
@@ -69,7 +67,7 @@ class Turning:
                 f"states no unit of speed for {name!r}{f', but {unit}' if unit else ''}. Name it with its unit: "
                 f"'{name} [rpm]' or '{name} [Hz]'."
             )
-        per_second = PER_SECOND[known[0]] if known else 1.0
+        per_second = SPEEDS[known[0]] if known else 1.0
         return cls(channel, per_second, rate, reading.pulses_per_revolution, reading.per_revolution)
 
     def others(self, of_channels: Sequence[str]) -> tuple[str, ...]:
