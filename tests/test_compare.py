@@ -236,6 +236,7 @@ def test_scores_are_those_of_a_pipeline_that_was_fitted_on_the_training_files(ta
         assert list(own["is_anomaly"]) == [decision.is_anomaly for decision in decisions]
 
 
+@pytest.mark.slow
 def test_differences_are_paired(table):
     """Slowly: the same recordings drawn for both, each fold's AUC of what was drawn, and the mean over folds."""
     same = {"one": Level(), "another": Level(), "neighbors": NearestNeighbors()}
@@ -319,6 +320,7 @@ def test_detectors_are_told_what_the_table_says(table):
 # resuming, and several at a time
 
 
+@pytest.mark.slow
 def test_a_resumed_comparison_is_that_which_was_never_interrupted(table, compared, tmp_path):
     journal = tmp_path / "done.jsonl"
     detectors = [NearestNeighbors(), Gaussian(), Level()]
@@ -394,6 +396,7 @@ class Loudest(Detector):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_does(table, tmp_path):
     (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
     detectors = parse_detectors(f"gaussian, {tmp_path / 'own.py'}:Loudest(offset=2.5)")

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 HOW_TO = sorted((DOCS / "how-to").glob("*.md"))
-SLOW = {"dcase.md", "vibration.md", "ml-monitoring.md"}
+SLOW = {"dcase.md", "vibration.md", "series.md", "ml-monitoring.md"}
 
 
 def blocks(page, language):
@@ -144,6 +144,7 @@ def test_the_commands_of_the_start_page_run(recordings, capsys):
     run_page(DOCS / "index.md", capsys)
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme_run(logs, capsys):
     commands = [line for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines()]
     ours = [line.partition("#")[0].split() for line in commands if line.startswith("offkey ")]

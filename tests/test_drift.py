@@ -368,6 +368,7 @@ def test_the_pooled_encoding_does_not_know_which_rows_are_of_which_table():
 # the check
 
 
+@pytest.mark.slow
 def test_a_batch_without_drift_is_called_one_no_more_often_than_stated(few_relabellings):
     population, n_alarms = customers(20_000, 9), 0
     for repeat in range(60):
