@@ -375,6 +375,7 @@ def test_an_unknown_way_to_hold_out_is_refused(pump_clips):
         Pipeline(Level(), window_s=0.5, hold_out="half").fit(pump_clips)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_the_promise_holds_on_real_recordings_however_calibrated(fan_files):
     clips = [offkey.read(path) for path in fan_files]

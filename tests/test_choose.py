@@ -90,6 +90,7 @@ def test_figures_are_those_of_the_decisions(threshold):
     assert not hasattr(threshold, "threshold_")
 
 
+@pytest.mark.slow
 def test_where_there_is_no_signal_cross_validation_says_so():
     gaps = []
     for seed in range(20):
@@ -99,6 +100,7 @@ def test_where_there_is_no_signal_cross_validation_says_so():
     assert np.mean(gaps) > 0.03
 
 
+@pytest.mark.slow
 def test_cross_validated_figures_are_those_of_new_recordings():
     expected, found = [], []
     for seed in range(20):

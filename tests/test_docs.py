@@ -24,7 +24,8 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 HOW_TO = sorted((DOCS / "how-to").glob("*.md"))
-SLOW = {"dcase.md", "vibration.md", "series.md", "ml-monitoring.md"}
+QUICK = {"index.md", "every-night.md", "explain.md", "false-alarms.md", "live.md", "motor-current.md", "ship.md"}
+"""Pages that are run before every commit; the others with all tests."""
 
 
 def blocks(page, language):
@@ -110,7 +111,7 @@ def recordings(made, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "page",
     [
-        page
+        pytest.param(page, marks=[pytest.mark.slow] * (page.name == "decision-boundaries.md"))
         for page in PAGES
         if page not in HOW_TO
         and page.name != "CONTRIBUTING.md"
@@ -127,7 +128,7 @@ def test_the_python_of_a_page_runs(page, recordings, capsys):
 @pytest.mark.skipif(sys.platform == "win32", reason="scripts on the pages need bash")
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, id=page.name, marks=[pytest.mark.slow] * (page.name in SLOW)) for page in HOW_TO],
+    [pytest.param(page, id=page.name, marks=[pytest.mark.slow] * (page.name not in QUICK)) for page in HOW_TO],
 )
 def test_a_how_to_page_runs_from_top_to_bottom(page, recordings, monkeypatch, capsys):
     if page.name == "dcase.md":

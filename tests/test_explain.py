@@ -165,6 +165,7 @@ def test_a_map_is_that_of_the_detector_averaged_over_windows(fitted):
     assert hottest == pytest.approx(3130, rel=0.03)
 
 
+@pytest.mark.slow
 def test_a_detector_that_cannot_say_where_has_no_map_but_words():
     pipeline = Pipeline(Adapter(), window_s=2.0).fit([machine(i) for i in range(12)])
     explanation = explain(pipeline, changed(machine(105), tone(3130, 0.1, 0.0, 5.0)))
