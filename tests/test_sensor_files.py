@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offkey.errors import InputError, ReadError
-from offkey.signals import Reading, cutting, find, find_pieces, is_recordings_table, pieces_of, read, sampling, store
+from offkey.recordings import is_recordings_table
+from offkey.signals import Reading, cutting, find, find_pieces, pieces_of, read, sampling, store
 from offkey.signals import tables as signal_tables
 from offkey.signals.numerals import Numbers
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 from offkey.errors import InputError
 
-__all__ = ["check_table"]
+__all__ = ["check_table", "is_recordings_table"]
+
+TEXT_TABLES = frozenset({".csv", ".tsv", ".txt", ".dat"})
+LONGEST_HEADER = 65_536
+
+
+def is_recordings_table(path: str | os.PathLike[str]) -> bool:
+    """Say whether a file is a table of recordings as text, by its header: a column ``path``."""
+    if Path(path).suffix.lower() not in TEXT_TABLES or not Path(path).is_file():
+        return False
+    with open(path, "rb") as file:
+        line = file.readline(LONGEST_HEADER).decode("utf-8-sig", "replace").strip()
+    return any("path" in [name.strip().strip("\"'").lower() for name in line.split(mark)] for mark in ",;\t|")
 
 
 def check_table(table: Any) -> Any:

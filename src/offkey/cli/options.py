@@ -213,7 +213,7 @@ def given_recordings(paths: list[Path], columns: Sequence[str] = ()) -> Any:
             return read_labelled(paths[0])
         except InputError:  # no layout that is known: nothing tells the columns
             return paths
-    from offkey.signals import is_recordings_table
+    from offkey.recordings import is_recordings_table
 
     if not any(map(is_recordings_table, paths)):
         return paths

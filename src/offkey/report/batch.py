@@ -15,8 +15,8 @@ from offkey.extras import import_pyarrow
 from offkey.pipeline import Decision, Failure, Pipeline
 from offkey.pipeline.sources import Recording, list_recordings, name_groups, name_of, own_name, same_name
 from offkey.progress import track
-from offkey.recordings import check_table
-from offkey.signals import Reading, is_recordings_table
+from offkey.recordings import check_table, is_recordings_table
+from offkey.signals import Reading
 
 __all__ = ["Batch", "decide_batch", "read_given"]
 

@@ -8,7 +8,6 @@ from offkey.signals.orders import OrderTracker, angle_resample, speed_from_tacho
 from offkey.signals.reading import Reading
 from offkey.signals.resample import Resampler
 from offkey.signals.sensors import Piece, find_pieces, is_sensor_file, pieces_of, read_all
-from offkey.signals.tables import is_recordings_table
 
 __all__ = [
     "SENSOR_SUFFIXES",
@@ -28,7 +27,6 @@ __all__ = [
     "find",
     "find_faults",
     "find_pieces",
-    "is_recordings_table",
     "is_sensor_file",
     "pieces_of",
     "read",

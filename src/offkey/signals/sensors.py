@@ -17,8 +17,6 @@ from offkey.signals.clip import Clip
 from offkey.signals.cutting import Cut, cut, run_blocks, time_text
 from offkey.signals.files import SENSOR_SUFFIXES, find
 from offkey.signals.holes import Run
-from offkey.signals.joining import join
-from offkey.signals.parsing import parse
 from offkey.signals.reading import Reading
 from offkey.signals.store import Recorded
 from offkey.signals.timestamps import as_datetime
@@ -224,6 +222,9 @@ _last: tuple[tuple[object, ...], list[Recorded]] | None = None
 
 def _recorded(paths: tuple[str, ...], reading: Reading) -> list[Recorded]:
     """Parse files, or take them from memory."""
+    from offkey.signals.joining import join  # dear to import; sound does without
+    from offkey.signals.parsing import parse
+
     global _last
     key = (*map(_state, paths), *reading.key)
     last = _last

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,7 @@ from offkey.signals.sampling import rate_text
 from offkey.signals.store import Recorded
 from offkey.signals.units import plain_unit, split_headers
 
-__all__ = ["is_recordings_table", "read_parquet", "read_text_table"]
+__all__ = ["read_parquet", "read_text_table"]
 
 VALUES_AT_ONCE = 500_000
 """Values of a table that are parsed at once, about."""
@@ -32,15 +30,6 @@ NO_VALUES = sorted((NO_VALUE | {name.upper() for name in NO_VALUE}) - {"inf", "-
 _TOO_WIDE = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 
 TEXT_TABLES = frozenset({".csv", ".tsv", ".txt", ".dat"})
-
-
-def is_recordings_table(path: str | os.PathLike[str]) -> bool:
-    """Say whether a file is a table of recordings, by its header: a column ``path``."""
-    if Path(path).suffix.lower() not in TEXT_TABLES or not Path(path).is_file():
-        return False
-    with open(path, "rb") as file:
-        line = file.readline(65_536).decode("utf-8-sig", "replace").strip()
-    return any("path" in [name.strip().strip("\"'").lower() for name in line.split(mark)] for mark in ",;\t|")
 
 
 def read_text_table(path: str, reading: Reading) -> list[Recorded]:
