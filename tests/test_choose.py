@@ -217,6 +217,7 @@ def test_the_pipeline_stays_until_it_is_told_and_then_decides_as_promised(pipeli
     assert (row.recall, row.false_alarm_rate) == (choice.chosen.recall, choice.chosen.false_alarm_rate)
 
 
+@pytest.mark.slow
 def test_budgets_groups_and_recordings_that_were_fitted_on_are_noted(pump_clips, table, tmp_path):
     normal = table[table["label"] == 0]
     budgeted = Pipeline(window_s=0.5, budget="20/hour").fit(list(normal["path"]))
@@ -228,6 +229,7 @@ def test_budgets_groups_and_recordings_that_were_fitted_on_are_noted(pump_clips,
     assert (row.recall, row.false_alarm_rate) == (choice.chosen.recall, choice.chosen.false_alarm_rate)
 
 
+@pytest.mark.slow
 def test_boundaries_of_groups_are_noted(pump_clips, table, tmp_path):
     rows = []
     for i, clip in enumerate(pump_clips[:20]):

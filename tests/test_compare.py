@@ -277,6 +277,7 @@ def test_what_is_tested_was_never_fitted_on(table):
     assert set(comparison.scores["score"]) == {1.0}
 
 
+@pytest.mark.slow
 def test_labels_that_mean_nothing_give_chance(tmp_path):
     paths = write_noises(tmp_path, 60)
     labels = np.random.default_rng(3).permutation([0, 1] * 30)
@@ -286,6 +287,7 @@ def test_labels_that_mean_nothing_give_chance(tmp_path):
         assert abs(row.auc - 0.5) < 0.12
 
 
+@pytest.mark.slow
 def test_false_alarms_are_as_asked_for_on_recordings_that_set_no_threshold(tmp_path):
     rows = [{"path": path, "label": 0} for path in write_noises(tmp_path, 120, duration_s=0.5)]
     rows += [{"path": path, "label": 1} for path in write_noises(tmp_path / "loud", 2, louder=9.0, first=500)]
@@ -439,6 +441,7 @@ def test_a_machine_with_three_recordings_is_left_out(table):
     assert set(comparison.scores["machine"]) == {"large"}
 
 
+@pytest.mark.slow
 def test_machines_have_detectors_of_their_own_and_count_the_same(table):
     machines = table.assign(machine=["a"] * 8 + ["b"] * 16 + ["a"] * 3 + ["b"] * 7)
     comparison = compare(machines, [Level(), Gaussian()], window_s=0.5, seeds=1)

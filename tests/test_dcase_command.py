@@ -156,6 +156,7 @@ def test_nothing_is_written_of_a_machine_with_a_test_clip_that_cannot_be_scored(
     assert not list((tmp_path / "out").glob("*fan*"))
 
 
+@pytest.mark.slow
 def test_damaged_training_clips_and_mistyped_names_are_said(first_shot, tmp_path):
     root = copy_of(first_shot, tmp_path)
     shutil.rmtree(root / "pump")

@@ -144,6 +144,7 @@ def random_clips(seed, family):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [2020, 2021, 2022])
 @given(seed=st.integers(0, 10_000))
 def test_official_scores_equal_their_definition(family, seed):
@@ -153,6 +154,7 @@ def test_official_scores_equal_their_definition(family, seed):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [2020, 2021, 2022])
 def test_intervals_are_those_of_the_plain_jackknife_over_all_clips(family):
     clips = random_clips(7, family)
@@ -165,6 +167,7 @@ def test_intervals_are_those_of_the_plain_jackknife_over_all_clips(family):
     assert (score.low, score.high) == pytest.approx((score.value - half, score.value + half))
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
     truth, rng, hits = 0.7602499389, np.random.default_rng(0), 0  # of normal scores a standard deviation apart
     for _ in range(200):

@@ -718,6 +718,7 @@ def finished(process):
     return process.returncode, out, err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("stop", ["SIGKILL", "SIGINT"])
 def test_a_command_that_is_stopped_in_the_middle_goes_on(server, fan, tmp_path, stop):
@@ -765,6 +766,7 @@ def test_a_stop_while_unpacking_leaves_whole_files_only(get, server, monkeypatch
     assert check_folder(get.dest).problems == []
 
 
+@pytest.mark.slow
 def test_the_commands_print_what_machines_read_and_exit_with_2(server, tmp_path):
     dest = tmp_path / "data"
     status, out, err = finished(offkey("datasets", "list", "--json"))

@@ -117,6 +117,7 @@ def test_what_begins_is_told_by_its_beginning_and_not_by_what_was_before(fitted)
     assert explanation.sentences[0].endswith("since 1.5 s")
 
 
+@pytest.mark.slow
 def test_little_stands_out_of_normal_recordings(fitted):
     strongest = []
     for number in range(200, 240):
@@ -202,6 +203,7 @@ def test_of_a_long_recording_the_minute_around_the_strangest_part_is_explained(f
     assert (start, stop) == (pytest.approx(105, abs=0.3), pytest.approx(110, abs=0.3))
 
 
+@pytest.mark.slow
 def test_the_minute_that_is_explained_holds_the_strangest_window():
     long = [machine(i, 100.0) for i in range(500, 506)]
     pipeline = Pipeline(Gaussian(), window_s=5.0).fit(long)

@@ -245,6 +245,7 @@ FRONT_ENDS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("feature", FRONT_ENDS, ids=repr)
 def test_a_channel_that_never_moves_is_explained_drawn_and_reported(feature, axes, tmp_path):
     from offkey.report import write_report

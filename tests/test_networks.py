@@ -204,6 +204,7 @@ def test_a_loss_that_explodes_is_an_error():
         Autoencoder(units=(8,), bottleneck=2, epochs=3, batch_norm=False, learning_rate=1e3).fit(windows)
 
 
+@pytest.mark.slow
 def test_nothing_to_train_on_is_an_error():
     pytest.importorskip("tensorflow")
     with pytest.raises(TrainingError, match="as long as one context"):

@@ -283,6 +283,7 @@ def test_detectors_are_told_what_the_table_says_of_each_recording(pump_clips, tm
         assert any(abs(value - first) < 0.01 for value in heard["ab"[i % 2], "" if i == 3 else str(i + 1)])
 
 
+@pytest.mark.slow
 def test_fitting_twice_gives_the_same_pipeline(pump_clips):
     first, second = (Pipeline(window_s=0.5).fit(pump_clips) for _ in range(2))
     assert first.training_ == second.training_
@@ -366,6 +367,7 @@ def test_windows_of_one_recording_do_not_count_as_recordings():
         assert calibration.threshold.supported_rate_ == 1 / 6
 
 
+@pytest.mark.slow
 def test_clips_without_names_are_dropped_one_by_one(pump_clips):
     clips = [Clip(clip.samples, clip.rate) for clip in pump_clips]
     pipeline = Pipeline(window_s=0.5).fit(clips, drop_strangest=2)

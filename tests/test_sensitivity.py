@@ -247,6 +247,7 @@ def test_a_finer_detector_hears_a_fainter_tone(pump_clips, held_out):
     assert heard[Gaussian].strength_50 < heard[Level].strength_50 - 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("boundary", "words", "strength"), [(1e9, "> 24", np.inf), (-1e9, "< -30", -np.inf)])
 def test_what_is_beyond_the_ladder_is_said_not_invented(boundary, words, strength, pump_clips, held_out):
     fitted = Pipeline(window_s=0.5, threshold=Fixed(boundary)).fit(pump_clips)
