@@ -225,6 +225,9 @@ def test_channels_units_and_front_ends_are_chosen_on_the_command_line(plant):
         refused = offkey("fit", "normal", "-o", "no.offkey", "--features", given, cwd=plant)
         assert refused.returncode == 2
         assert said in refused.stderr
+    both = offkey("fit", "normal", "-o", "no.offkey", "--features", "raw", "--encoder", "yamnet.tflite", cwd=plant)
+    assert both.returncode == 2
+    assert "give one of both" in both.stderr
     refused = offkey("fit", "normal", "-o", "no.offkey", "--missing", "guess", cwd=plant)
     assert "cut, interpolate, refuse" in refused.stderr
 

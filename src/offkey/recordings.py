@@ -8,9 +8,10 @@ from typing import Any
 
 from offkey.errors import InputError
 
-__all__ = ["check_table", "is_recordings_table"]
+__all__ = ["TEXT_TABLES", "check_table", "is_recordings_table"]
 
 TEXT_TABLES = frozenset({".csv", ".tsv", ".txt", ".dat"})
+"""Endings of tables as text, of recordings or of what sensors gave."""
 LONGEST_HEADER = 65_536
 
 

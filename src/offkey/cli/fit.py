@@ -116,6 +116,10 @@ def fit(
         raise InputError(f"{out} is a folder. Name the bundle's file, such as {out / 'pump.offkey'}.")
     if not out.parent.is_dir():
         raise InputError(f"The folder {out.parent} does not exist. Make it, or write the bundle elsewhere.")
+    if encoder is not None and features is not None:
+        raise InputError(
+            "An encoder and features were given. Embeddings are a front end of their own; give one of both."
+        )
     options = {
         "features": parse_features(features) if encoder is None else yamnet_embedding(encoder),
         "reading": make_reading(channels, unit, time, split_by, missing, join, speed, pulses),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from offkey.errors import InputError, ReadError
+from offkey.recordings import TEXT_TABLES
 from offkey.signals.files import check_is_file
 from offkey.signals.reading import Reading
 from offkey.signals.store import Recorded
-from offkey.signals.tables import TEXT_TABLES, read_parquet, read_text_table
+from offkey.signals.tables import read_parquet, read_text_table
 
 __all__ = ["parse"]
 

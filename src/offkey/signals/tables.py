@@ -29,8 +29,6 @@ NO_VALUES = sorted((NO_VALUE | {name.upper() for name in NO_VALUE}) - {"inf", "-
 
 _TOO_WIDE = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 
-TEXT_TABLES = frozenset({".csv", ".tsv", ".txt", ".dat"})
-
 
 def read_text_table(path: str, reading: Reading) -> list[Recorded]:
     """Read a text table.
